@@ -1,0 +1,1 @@
+"""The lab: stand-ins, a host and scenarios that run the keeper without Azure. Never deployed."""
