@@ -1,0 +1,1 @@
+"""The doors: parse, then enqueue or answer. No decision is made here."""

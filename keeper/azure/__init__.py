@@ -1,0 +1,1 @@
+"""The adapters to Azure. They translate; they never decide."""

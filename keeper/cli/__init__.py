@@ -1,0 +1,1 @@
+"""`keeper status|plan|explain|op`: a person's way to the HTTP API."""

@@ -1,0 +1,1 @@
+"""The adapter to Consul's HTTP API. It translates; it never decides."""

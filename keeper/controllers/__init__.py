@@ -1,0 +1,1 @@
+"""One controller per duty; each is the same circle: observe, plan, guard, act, report."""
