@@ -90,7 +90,7 @@ class OperationResult:
     failure: GrowthFailure | None = None
 
 
-class GrowthRefused(Exception):  # noqa: N818 -- an answer of Azure that the planner works with, not a fault of a tick
+class GrowthRefused(Exception):
     """Azure refused a growth at once."""
 
     def __init__(self, failure: GrowthFailure) -> None:

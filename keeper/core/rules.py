@@ -15,6 +15,7 @@ class Setting:
     env: str
     at_least: float | None = None
     at_most: float | None = None
+    pattern: str | None = None
     secret: bool = False
 
 
