@@ -3,7 +3,6 @@
     KeeperError
     ├── SettingsError    the settings are wrong: all problems at once, at start-up
     ├── Refused          unsafe or forbidden now; a person or a later tick may succeed (HTTP 409)
-    ├── BadInput         a message or request that can never be handled (HTTP 400)
     ├── Transient        the world may mend by itself: end the tick, come back after `retry_after`
     │   ├── Throttled        Azure or Nomad asked for patience
     │   ├── Unreachable      no answer, no leader
@@ -13,6 +12,8 @@
     │   ├── Forbidden        the identity lacks a right
     │   └── Gone             the thing no longer exists
     └── GuardBroken      our bug: a plan broke a named rule; nothing of it is applied
+
+Bad input is a `core.problems.FieldError`: doors answer it with 400, the worker lets it go to the poison queue.
 
 Adapters translate vendor errors, always `from exc`. Controllers catch only `Transient`.
 """
@@ -35,15 +36,6 @@ class SettingsError(KeeperError):
 
 class Refused(KeeperError):
     """Unsafe or forbidden now."""
-
-
-class BadInput(KeeperError):
-    """A field of a message or request is not what was expected."""
-
-    def __init__(self, field: str, expected: str, got: str = "") -> None:
-        super().__init__(f"{field}: expected {expected}" + (f", got {got}" if got else ""))
-        self.field = field
-        self.expected = expected
 
 
 class Transient(KeeperError):
