@@ -1,0 +1,208 @@
+"""What a person asks for over HTTP: a stored record with its own state, resumable, cancellable, audited."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import cast
+
+from keeper.core.memory import Memory, ScaleRequest
+from keeper.core.messages import parse_time
+from keeper.core.model import Pool, PoolName
+from keeper.core.problems import FieldError
+
+
+class Verb(StrEnum):
+    """What can be asked for."""
+
+    SCALE = "scale"
+    """Bring a pool to that many instances, once; afterwards autoscale decides again."""
+    PAUSE = "pause"
+    """Autoscale changes nothing until resumed."""
+    RESUME = "resume"
+
+
+class State(StrEnum):
+    """The states of Azure's long-running operations, so that its clients can wait for ours."""
+
+    NOT_STARTED = "NotStarted"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it stays as it is."""
+        return self in {State.SUCCEEDED, State.FAILED, State.CANCELED}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The body of `POST operations`."""
+
+    verb: Verb
+    reason: str
+    dry_run: bool = False
+    pool: PoolName | None = None
+    count: int | None = None
+
+    def fingerprint(self) -> str:
+        """Equal for equal requests: an idempotency key may be used again only for the same one."""
+        parts = [self.verb, self.reason, self.dry_run, self.pool, self.count]
+        return sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A request and what became of it."""
+
+    id: str
+    request: Request
+    by: str
+    """Who asked: the caller's name from Entra ID, or the name of the function key's door."""
+    asked: datetime
+    state: State
+    updated: datetime
+    outcome: str = ""
+    """One sentence once it has ended."""
+    plan: Mapping[str, object] | None = None
+    """The decision record of a dry run."""
+
+    def ended(self, state: State, now: datetime, outcome: str) -> "Operation":
+        """The same operation at its end; one that has ended stays as it is."""
+        return self if self.state.ended else replace(self, state=state, updated=now, outcome=outcome)
+
+
+LONGEST_REASON = 500
+FIELDS = ("operation", "reason", "dry_run", "pool", "count")
+
+
+def parse_request(body: object, pools: Iterable[Pool]) -> Request:
+    """The request in a decoded JSON body; raises `FieldError` naming the field that is wrong."""
+    given = _object(body)
+    verb = _verb(given.get("operation"))
+    reason = given.get("reason", "")
+    if not isinstance(reason, str) or len(reason) > LONGEST_REASON:
+        raise FieldError("reason", f"text of at most {LONGEST_REASON} characters", reason)
+    dry_run = given.get("dry_run", False)
+    if not isinstance(dry_run, bool):
+        raise FieldError("dry_run", "true or false", dry_run)
+    if verb is not Verb.SCALE:
+        _no_target(verb, given)
+        return Request(verb, reason, dry_run)
+    return Request(verb, reason, dry_run, *_scale_target(given, {pool.name: pool for pool in pools}))
+
+
+def _object(body: object) -> Mapping[str, object]:
+    if not isinstance(body, dict):
+        raise FieldError("body", "a JSON object", body)
+    given = cast("dict[str, object]", body)
+    for name in given:
+        if name not in FIELDS:
+            raise FieldError(name, "one of the fields " + ", ".join(FIELDS), given[name])
+    return given
+
+
+def _verb(value: object) -> Verb:
+    try:
+        return Verb(value)
+    except ValueError:
+        raise FieldError("operation", "one of " + ", ".join(Verb), value) from None
+
+
+def _no_target(verb: Verb, given: Mapping[str, object]) -> None:
+    for name in ("pool", "count"):
+        if name in given:
+            raise FieldError(name, f"nothing for {verb}", given[name])
+
+
+def _scale_target(given: Mapping[str, object], pools: Mapping[PoolName, Pool]) -> tuple[PoolName, int]:
+    pool = pools.get(cast("PoolName", given.get("pool")))
+    if pool is None:
+        raise FieldError("pool", "one of " + ", ".join(pools), given.get("pool"))
+    count = given.get("count")
+    if not isinstance(count, int) or isinstance(count, bool) or not pool.minimum <= count <= pool.maximum:
+        raise FieldError("count", f"a whole number from {pool.minimum} to {pool.maximum}", count)
+    return pool.name, count
+
+
+def begin(memory: Memory, operation: Operation, now: datetime, expiry: timedelta) -> tuple[Memory, Operation]:
+    """Take an operation into memory. Doing so twice changes nothing; one that has ended does nothing."""
+    request = operation.request
+    if operation.state.ended:
+        return memory, operation
+    match request.verb:
+        case Verb.PAUSE:
+            why = request.reason or f"asked by {operation.by}"
+            return replace(memory, paused=why), operation.ended(State.SUCCEEDED, now, f"autoscale is paused: {why}")
+        case Verb.RESUME:
+            return replace(memory, paused=None), operation.ended(State.SUCCEEDED, now, "autoscale goes on")
+        case Verb.SCALE:
+            assert request.pool is not None  # noqa: S101 -- parse_request promises both for scale
+            assert request.count is not None  # noqa: S101 -- the same
+            asked = ScaleRequest(operation.id, request.pool, request.count, operation.asked, operation.asked + expiry)
+            others = tuple(r for r in memory.requests if r.pool != request.pool)
+            return replace(memory, requests=(*others, asked)), replace(operation, state=State.RUNNING, updated=now)
+
+
+def settled(before: Memory, after: Memory, now: datetime) -> dict[str, tuple[State, str]]:
+    """How the scale requests that are no longer remembered ended, by operation."""
+    kept = {request.operation for request in after.requests}
+    newer = {request.pool for request in after.requests}
+    ends: dict[str, tuple[State, str]] = {}
+    for request in before.requests:
+        if request.operation in kept:
+            continue
+        if request.pool in newer:
+            ends[request.operation] = State.CANCELED, f"replaced by a newer request for {request.pool}"
+        elif now >= request.expires:
+            ends[request.operation] = State.FAILED, f"{request.pool} did not reach {request.count} in time"
+        else:
+            ends[request.operation] = State.SUCCEEDED, f"{request.pool} has {request.count} instances"
+    return ends
+
+
+def to_json(operation: Operation) -> dict[str, object]:
+    """The stored and the answered form."""
+    request = operation.request
+    return {
+        "id": operation.id,
+        "status": operation.state,
+        "operation": request.verb,
+        "pool": request.pool,
+        "count": request.count,
+        "reason": request.reason,
+        "dry_run": request.dry_run,
+        "requestedBy": operation.by,
+        "createdDateTime": operation.asked.isoformat(),
+        "lastActionDateTime": operation.updated.isoformat(),
+        "outcome": operation.outcome,
+        "plan": operation.plan,
+    }
+
+
+def from_json(stored: Mapping[str, object]) -> Operation:
+    """The operation of the stored form; raises `FieldError` when it is damaged."""
+    try:
+        request = Request(
+            Verb(stored["operation"]),
+            cast("str", stored["reason"]),
+            cast("bool", stored["dry_run"]),
+            cast("PoolName | None", stored["pool"]),
+            cast("int | None", stored["count"]),
+        )
+        return Operation(
+            cast("str", stored["id"]),
+            request,
+            cast("str", stored["requestedBy"]),
+            parse_time("createdDateTime", stored["createdDateTime"]),
+            State(stored["status"]),
+            parse_time("lastActionDateTime", stored["lastActionDateTime"]),
+            cast("str", stored["outcome"]),
+            cast("Mapping[str, object] | None", stored["plan"]),
+        )
+    except (KeyError, ValueError) as exc:
+        raise FieldError("operation record", "a complete record", str(exc)) from exc
