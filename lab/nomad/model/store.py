@@ -71,6 +71,7 @@ class Store:
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.index = 0
+        self.cause = ""
         self._tables: defaultdict[str, dict[Hashable, Record]] = defaultdict(dict)
         self._sorted: dict[str, list[Hashable]] = {}
         self._secondary: defaultdict[tuple[str, str, Hashable], dict[Hashable, Record]] = defaultdict(dict)
@@ -82,11 +83,15 @@ class Store:
         self._before: tuple[int, dict[str, int]] = (0, {})
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Make all writes inside one index. Re-entrant; an exception undoes the whole outermost transaction."""
+    def transaction(self, cause: str = "") -> Iterator[None]:
+        """Make all writes inside one index. Re-entrant; an exception undoes the whole outermost transaction.
+
+        `cause` says which kind of write it is (`words.Cause`); listeners read it as `store.cause` during the commit.
+        """
         with self.lock:
             if not self._depth:
                 self._before = (self.index, {})
+                self.cause = cause
             self._depth += 1
             try:
                 yield
