@@ -20,6 +20,8 @@ class Pressure:
     expires: datetime
     stepped: datetime | None = None
     """When the pool last grew because of it; the next step waits for the cooldown."""
+    resolved: datetime | None = None
+    """When it was resolved. It is kept until it expires, so that a late or doubled `fired` does not revive it."""
 
 
 class FailureKind(StrEnum):
@@ -69,6 +71,8 @@ class SetAside:
     """How many times in a row; the time grows with it."""
     since: datetime
     zones: tuple[str, ...] = ()
+    cores_left: int | None = None
+    """Quota: the cores that the pool may still ask for while it is set aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,8 @@ class Memory:
 
     observed: datetime | None = None
     """The `now` of the last completed observation: older messages are satisfied."""
+    follow_up: datetime | None = None
+    """When the keeper has asked itself to look again, so that it asks only once."""
     paused: str | None = None
     """Why autoscale is paused, or None."""
     pressures: tuple[Pressure, ...] = ()
@@ -117,4 +123,10 @@ class Memory:
     never_joined: Mapping[PoolName, int] = field(default_factory=dict[PoolName, int])
     """How many instances of each pool were removed because they never joined."""
     first_seen: Mapping[InstanceName, datetime] = field(default_factory=dict[InstanceName, datetime])
-    """When an instance without a node was first seen, for those whose creation time Azure does not tell."""
+    """When an instance was first seen without a node."""
+    grew: Mapping[PoolName, datetime] = field(default_factory=dict[PoolName, datetime])
+    """When a pool was last seen growing."""
+    believed: Mapping[tuple[JobKey, str], int] = field(default_factory=dict[tuple[JobKey, str], int])
+    """How often Nomad was believed for work that fits by our reckoning; each time doubles the wait for the next."""
+    returned: Mapping[InstanceName, datetime] = field(default_factory=dict[InstanceName, datetime])
+    """`LastDrain.updated` of nodes seen ready again: that drain is over and claims nothing any more."""

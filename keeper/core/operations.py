@@ -148,12 +148,18 @@ def begin(memory: Memory, operation: Operation, now: datetime, expiry: timedelta
             return replace(memory, requests=(*others, asked)), replace(operation, state=State.RUNNING, updated=now)
 
 
-def settled(before: Memory, after: Memory, now: datetime) -> dict[str, tuple[State, str]]:
+def cancel(memory: Memory, operation: Operation, now: datetime) -> tuple[Memory, Operation]:
+    """Take an operation out of memory; what it has bought already is left to autoscale."""
+    requests = tuple(request for request in memory.requests if request.operation != operation.id)
+    return replace(memory, requests=requests), operation.ended(State.CANCELED, now, "canceled on request")
+
+
+def settled(before: Iterable[ScaleRequest], after: Memory, now: datetime) -> dict[str, tuple[State, str]]:
     """How the scale requests that are no longer remembered ended, by operation."""
     kept = {request.operation for request in after.requests}
     newer = {request.pool for request in after.requests}
     ends: dict[str, tuple[State, str]] = {}
-    for request in before.requests:
+    for request in before:
         if request.operation in kept:
             continue
         if request.pool in newer:

@@ -1,0 +1,117 @@
+"""What the HTTP doors share: reading a body within bounds, who is asking, and the one table from error to status."""
+
+import base64
+import binascii
+import functools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import cast
+
+import azure.functions as func
+
+from keeper import errors, wiring
+from keeper.core.problems import FieldError
+from keeper.telemetry import Event, event
+
+type Door = Callable[[func.HttpRequest], func.HttpResponse]
+
+
+class Role(StrEnum):
+    """App roles of the function app's Entra ID registration."""
+
+    READER = "Keeper.Reader"
+    OPERATOR = "Keeper.Operator"
+
+
+class TooLarge(Exception):
+    """The body is larger than HTTP_MAX_BODY_BYTES."""
+
+
+class NotAllowed(Exception):
+    """The caller lacks an app role."""
+
+
+def reply(
+    body: object, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
+    """A JSON answer."""
+    return func.HttpResponse(
+        json.dumps(body, default=str), status_code=status, mimetype="application/json", headers=dict(headers or {})
+    )
+
+
+def problem(status: HTTPStatus, code: str, message: str, **more: object) -> func.HttpResponse:
+    """An error answer: `{"error": {"code", "message", …}}`, as Azure's own."""
+    event(Event.REQUEST_REFUSED, status=status.value, code=code, why=message)
+    headers = {"Retry-After": str(more["retry_after"])} if "retry_after" in more else None
+    return reply({"error": {"code": code, "message": message, **more}}, status, headers)
+
+
+def answered(door: Door) -> Door:
+    """Turn the errors of a door into answers; anything not named here is a fault of ours and fails the invocation."""
+
+    @functools.wraps(door)
+    def answer(req: func.HttpRequest) -> func.HttpResponse:
+        try:
+            return door(req)
+        except FieldError as exc:
+            return problem(HTTPStatus.BAD_REQUEST, "InvalidField", str(exc), field=exc.field, expected=exc.expected)
+        except TooLarge as exc:
+            return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "BodyTooLarge", str(exc))
+        except NotAllowed as exc:
+            return problem(HTTPStatus.FORBIDDEN, "MissingRole", str(exc))
+        except errors.Gone as exc:
+            return problem(HTTPStatus.NOT_FOUND, "NotFound", str(exc))
+        except errors.Refused as exc:
+            return problem(HTTPStatus.CONFLICT, "Refused", str(exc))
+        except errors.Transient as exc:
+            wait = max(1, round(exc.retry_after.total_seconds()))
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "TryAgain", str(exc), retry_after=wait)
+
+    return answer
+
+
+def decoded(req: func.HttpRequest) -> object:
+    """The JSON body; raises `TooLarge`, or `FieldError` when it is no JSON."""
+    most = wiring.settings().doors.max_body
+    body = req.get_body()
+    if len(body) > most:
+        raise TooLarge(f"body: expected at most {most} bytes, got {len(body)}")
+    try:
+        return cast("object", json.loads(body))
+    except ValueError:
+        raise FieldError("body", "JSON", body[:60].decode(errors="replace")) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. Azure's authentication layer sets the header and removes any that came from outside."""
+
+    name: str
+    roles: frozenset[str]
+
+
+def caller(req: func.HttpRequest, needs: Role) -> Caller:
+    """The caller, who holds the role (an operator may read); raises `NotAllowed` when roles are required and missing."""
+    who = _principal(req.headers.get("X-MS-CLIENT-PRINCIPAL"))
+    enough = {needs, Role.OPERATOR}
+    if wiring.settings().doors.require_roles and not who.roles & enough:
+        raise NotAllowed(f"the app role {needs} is needed, got {', '.join(sorted(who.roles)) or 'none'}")
+    return who
+
+
+def _principal(header: str | None) -> Caller:
+    """See https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities."""
+    if not header:
+        return Caller("function key", frozenset())
+    try:
+        document = cast("dict[str, object]", json.loads(base64.b64decode(header, validate=True)))
+        claims = [(str(each["typ"]), str(each["val"])) for each in cast("list[dict[str, object]]", document["claims"])]
+    except (binascii.Error, ValueError, KeyError, TypeError):
+        raise FieldError("X-MS-CLIENT-PRINCIPAL", "base64 of a client principal", header) from None
+    role_type, name_type = str(document.get("role_typ", "roles")), str(document.get("name_typ", "name"))
+    names = [value for kind, value in claims if kind in {name_type, "name", "appid", "azp"}]
+    return Caller(names[0] if names else "unnamed", frozenset(v for k, v in claims if k in {role_type, "roles"}))

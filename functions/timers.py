@@ -1,0 +1,15 @@
+"""One timer per controller. A timer is its own retry: it runs the tick itself and enqueues nothing."""
+
+import azure.functions as func
+
+from keeper import wiring
+from keeper.core.messages import Controller, Kind, Message
+
+bp = func.Blueprint()
+
+
+@bp.timer_trigger(arg_name="timer", schedule="%AUTOSCALE_SCHEDULE%", run_on_startup=False)
+def autoscale(timer: func.TimerRequest) -> None:
+    """Look again now: the safety net below the nudges."""
+    cause = "timer past due" if timer.past_due else "timer"
+    wiring.tick(Message(Kind.TIMER, Controller.AUTOSCALE, cause, wiring.now(), "timer"))
