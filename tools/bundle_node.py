@@ -32,7 +32,7 @@ def without_words(source: str) -> str:
     lines = source.splitlines()
     for statement in _docstrings(ast.parse(source)):
         first, last = statement.lineno - 1, (statement.end_lineno or statement.lineno) - 1
-        lines[first : last + 1] = [" " * statement.col_offset + "..."] + [""] * (last - first)
+        lines[first : last + 1] = [" " * statement.col_offset + '""'] + [""] * (last - first)
     text = "\n".join(lines) + "\n"
     lines = text.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):

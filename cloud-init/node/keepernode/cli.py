@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +36,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="keeper-node", description=sys.modules[__name__].__doc__)
+    parser = argparse.ArgumentParser(
+        prog="keeper-node", description="Make this machine a member of the cluster and keep it one."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     watch = commands.add_parser("watch", help="follow Nomad's events and nudge the keeper (servers)")
     watch.add_argument("--config", type=Path, required=True, help="JSON file; fields: keepernode/watch/config.py")
