@@ -118,6 +118,11 @@ DRAIN_OWNER = "keeper-controller"
 
 DRAIN_REASON = "keeper-reason"
 
+DRAIN_DEADLINE = "keeper-deadline"
+"""Key of the drain meta that tells when Nomad stops what is left, in ISO form, or `never`."""
+
+NO_DEADLINE = "never"
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -193,6 +198,8 @@ class Allocation:
     client: ClientStatus
     resources: Resources
     static_ports: frozenset[int] = frozenset()
+    devices: tuple["Device", ...] = ()
+    """The devices it holds, with `count` of each."""
 
     @property
     def live(self) -> bool:
@@ -417,6 +424,8 @@ class Template:
     host_volumes: frozenset[str] = frozenset()
     devices: tuple[Device, ...] = ()
     seen: datetime | None = None
+    overhead: Resources = Resources()
+    """What system work takes on each node of the pool, as last seen."""
 
 
 def instance_is_of(scale_set: str, name: str) -> bool:

@@ -1,0 +1,204 @@
+"""Where work may run, as far as anything but room decides: pool, datacenter, class, drivers, volumes, constraints.
+
+Nodes that look alike share one `Place`, so that a question about a thousand nodes is asked once.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from keeper.core.constraints import Known, Verdict, is_unique, judge, value_at
+from keeper.core.model import (
+    Constraint,
+    Device,
+    DeviceAsk,
+    JobSpec,
+    Node,
+    Operand,
+    Pool,
+    Resources,
+    TaskGroup,
+    Template,
+    TemplateSource,
+)
+
+ANY_NODE_POOL = "all"
+"""A job of this node pool runs in every one (https://developer.hashicorp.com/nomad/docs/concepts/node-pools)."""
+
+ZONE = "attr.platform.azure.zone"
+
+
+class Needs(NamedTuple):
+    """What a task group asks of a place. Equal needs get equal answers."""
+
+    node_pool: str
+    datacenters: tuple[str, ...]
+    constraints: tuple[Constraint, ...]
+    drivers: frozenset[str]
+    host_volumes: frozenset[str]
+    devices: tuple[DeviceAsk, ...]
+
+
+class Answer(NamedTuple):
+    """A verdict and, unless it holds, why in a few words."""
+
+    verdict: Verdict
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Nodes that look alike. Compared by identity, for it is made once per tick and kind."""
+
+    name: str
+    node_class: str
+    node_pool: str
+    datacenter: str
+    total: Resources
+    known: Known
+    drivers: frozenset[str] | None
+    host_volumes: frozenset[str]
+    devices: tuple[Device, ...]
+    answers: dict[Needs, Answer] = field(default_factory=dict[Needs, Answer])
+    """What was asked before."""
+
+    def answer(self, needs: Needs) -> Answer:
+        """Whether work with these needs may run here, room aside."""
+        found = self.answers.get(needs)
+        if found is None:
+            found = self.answers[needs] = _worst(_judgements(self, needs))
+        return found
+
+
+def needs_of(spec: JobSpec, group: TaskGroup) -> Needs:
+    """What that group of that job asks of a place."""
+    return Needs(spec.node_pool, spec.datacenters, group.constraints, group.drivers, group.host_volumes, group.devices)
+
+
+def about_one_node(needs: Needs) -> bool:
+    """Whether some constraint can only be answered node by node."""
+    return any(
+        is_unique(constraint.left) or is_unique(constraint.right)
+        for constraint in needs.constraints
+        if constraint.operand is not Operand.DISTINCT_PROPERTY
+    )
+
+
+def property_at(place: Place, node: Node | None, target: str) -> str:
+    """The value that `distinct_property` tells nodes apart by. A value nobody knows counts as one shared by all."""
+    if is_unique(target) and node is not None:
+        return str(node.id)
+    return value_at(target, place.known) or ""
+
+
+def place_of_template(pool: Pool, template: Template) -> Place:
+    """What a further instance of the pool will be."""
+    seen = template.source is TemplateSource.SEEN
+    return Place(
+        name=pool.name,
+        node_class=template.node_class,
+        node_pool=template.node_pool,
+        datacenter=template.datacenter,
+        total=template.resources,
+        known=Known(_values(template, template.attributes), seen, _zone_differs(pool), unseen=True),
+        drivers=template.drivers,
+        host_volumes=template.host_volumes,
+        devices=template.devices,
+    )
+
+
+def place_of_node(node: Node, pool: Pool | None, template: Template | None) -> Place:
+    """What the node is. Its attributes are those of its pool's template, for nodes of a pool are alike."""
+    learnt = template is not None and template.source is TemplateSource.SEEN
+    attributes: Mapping[str, str] = template.attributes if template is not None and learnt else {}
+    return Place(
+        name=pool.name if pool else node.name,
+        node_class=node.node_class,
+        node_pool=node.node_pool,
+        datacenter=node.datacenter,
+        total=node.resources,
+        known=Known(_values(node, attributes), learnt, _zone_differs(pool) if pool else frozenset()),
+        drivers=node.drivers,
+        host_volumes=node.host_volumes,
+        devices=node.devices,
+    )
+
+
+def holds_on(place: Place, node: Node, needs: Needs) -> bool:
+    """Whether the constraints about that very node hold too; asked only when `about_one_node`."""
+    values = {**place.known.values, "node.unique.id": node.id, "node.unique.name": node.name}
+    known = Known(values, place.known.complete, place.known.uncertain)
+    return all(judge(constraint, known) is Verdict.HOLDS for constraint in needs.constraints)
+
+
+def _values(source: Node | Template, attributes: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **attributes,
+        "node.class": source.node_class,
+        "node.pool": source.node_pool,
+        "node.datacenter": source.datacenter,
+    }
+
+
+def _zone_differs(pool: Pool) -> frozenset[str]:
+    return frozenset({ZONE}) if len(pool.zones) != 1 else frozenset()
+
+
+def _worst(answers: Iterable[Answer]) -> Answer:
+    """A failure beats doubt, doubt beats consent."""
+    doubt = Answer(Verdict.HOLDS)
+    for answer in answers:
+        if answer.verdict is Verdict.FAILS:
+            return answer
+        if answer.verdict is Verdict.UNKNOWN and doubt.verdict is Verdict.HOLDS:
+            doubt = answer
+    return doubt
+
+
+def _judgements(place: Place, needs: Needs) -> Iterable[Answer]:
+    in_pool = needs.node_pool in {ANY_NODE_POOL, place.node_pool}
+    yield Answer(Verdict.of(in_pool), f"node pool is {place.node_pool}, not {needs.node_pool}")
+    in_datacenter = any(fnmatchcase(place.datacenter, glob) for glob in needs.datacenters)
+    yield Answer(Verdict.of(in_datacenter), f"datacenter is {place.datacenter}, not {', '.join(needs.datacenters)}")
+    yield _drivers(place, needs)
+    lacking = needs.host_volumes - place.host_volumes
+    absent = place.known.complete or not place.known.unseen
+    yield Answer(Verdict.of(False if lacking and absent else None if lacking else True), f"no volume {_list(lacking)}")
+    yield from (_device(place, ask) for ask in needs.devices)
+    for constraint in needs.constraints:
+        text = f"{constraint.left} {constraint.operand} {constraint.right}".strip()
+        yield Answer(_about_alike(constraint, place), f"constraint {text}")
+
+
+def _about_alike(constraint: Constraint, place: Place) -> Verdict:
+    """Constraints on unique values are asked of each existing node by itself, and here only of what may be bought."""
+    about_one = is_unique(constraint.left) or is_unique(constraint.right)
+    return Verdict.HOLDS if about_one and not place.known.unseen else judge(constraint, place.known)
+
+
+def _drivers(place: Place, needs: Needs) -> Answer:
+    if place.drivers is None:
+        return Answer(Verdict.UNKNOWN if needs.drivers else Verdict.HOLDS, "drivers are not known")
+    lacking = needs.drivers - place.drivers
+    return Answer(Verdict.of(not lacking), f"no driver {_list(lacking)}")
+
+
+def _device(place: Place, ask: DeviceAsk) -> Answer:
+    count = sum(device.count for device in place.devices if device_suits(device, ask.name))
+    if count < ask.count:
+        absent = place.known.complete or not place.known.unseen
+        return Answer(Verdict.of(False if absent else None), f"no {ask.count} devices {ask.name}")
+    return Answer(Verdict.UNKNOWN if ask.constraints else Verdict.HOLDS, f"constraints on device {ask.name}")
+
+
+def device_suits(device: Device, name: str) -> bool:
+    """Whether a job's name for a device (`type`, `vendor/type` or `vendor/type/name`) means that one."""
+    parts = name.split("/", 2)
+    wanted = {1: parts, 2: parts, 3: parts}[len(parts)]
+    actual = {1: [device.type], 2: [device.vendor, device.type], 3: [device.vendor, device.type, device.name]}
+    return wanted == actual[len(parts)]
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
