@@ -1,0 +1,98 @@
+"""One hardened HTTP session to Nomad, and python-nomad's endpoints on top of it.
+
+python-nomad verifies no certificate unless told, reads NOMAD_TOKEN and NOMAD_ADDR from the environment in its `Nomad`
+class and cannot send a drain's meta; its endpoint classes do none of this, so they are used with a session of our own.
+"""
+
+import ssl
+from typing import Any, override
+
+import requests
+from nomad import api
+from nomad.api.exceptions import BaseNomadException
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.util.retry import Retry
+
+from keeper.nomad.failures import Call, no_answer, refusal
+from keeper.nomad.session import Endpoint, Untrusted
+from keeper.settings import NomadSettings
+
+CONNECT_SECONDS = 3.0
+POOLED = 4
+READ_RETRIES = Retry(
+    total=2, connect=2, read=1, status=0, other=0, redirect=0, allowed_methods={"GET"}, backoff_factor=0.1
+)
+"""A connection that was never made is tried again; one that broke is too, but for reads only: a write may have arrived."""
+
+ENDPOINTS: dict[Endpoint, type[api.Requester]] = {
+    Endpoint.NODES: api.Nodes,
+    Endpoint.NODE: api.Node,
+    Endpoint.ALLOCATIONS: api.Allocations,
+    Endpoint.JOBS: api.Jobs,
+    Endpoint.JOB: api.Job,
+    Endpoint.EVALUATIONS: api.Evaluations,
+    Endpoint.DEPLOYMENTS: api.Deployments,
+}
+
+
+class TokenHeader(AuthBase):
+    """Puts the ACL token into each request's header."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    @override
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        r.headers["X-Nomad-Token"] = self._token
+        return r
+
+
+class VerifiedTransport(HTTPAdapter):
+    """TLS 1.2 or later, verified with exactly the given CAs, for exactly the given name, whatever address is dialled."""
+
+    def __init__(self, ca: str, name: str) -> None:
+        self._context = ssl.create_default_context(cadata=ca)
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._name = name
+        super().__init__(pool_connections=1, pool_maxsize=POOLED, max_retries=READ_RETRIES)
+
+    @override
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
+        tls = {"ssl_context": self._context, "server_hostname": self._name}
+        super().init_poolmanager(connections, maxsize, block, **tls, **pool_kwargs)
+
+    @override
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave the context alone: the inherited method would add the public CAs to it."""
+
+
+class Connection:
+    """A session for one token and one CA bundle."""
+
+    def __init__(self, settings: NomadSettings, *, token: str, ca: str, transport: BaseAdapter | None) -> None:
+        self.token = token
+        self.ca = ca
+        address = settings.address.rstrip("/")
+        session = requests.Session()
+        session.trust_env = False  # no proxy, no .netrc: the way to the servers is private
+        session.auth = TokenHeader(token)
+        session.headers["Accept-Encoding"] = "identity"  # within a network, zipping costs the leader more than it saves
+        session.mount(address, transport or VerifiedTransport(ca, f"server.{settings.region}.nomad"))
+        timeout = (CONNECT_SECONDS, settings.timeout.total_seconds())
+        self._endpoints = {
+            name: endpoint(address=address, session=session, timeout=timeout, verify=True)
+            for name, endpoint in ENDPOINTS.items()
+        }
+
+    def exchange(self, call: Call, endpoint: Endpoint, path: tuple[str, ...], **how: Any) -> requests.Response:  # noqa: ANN401 -- passed on
+        """One request and its successful answer; anything else is raised in the keeper's words."""
+        try:
+            return self._endpoints[endpoint].request(*path, **how)
+        except BaseNomadException as exc:
+            cause = exc.nomad_resp
+            if isinstance(cause, requests.Response):
+                raise refusal(call, cause) from exc
+            if isinstance(cause, requests.exceptions.SSLError):
+                raise Untrusted(str(no_answer(call, cause))) from exc
+            raise no_answer(call, cause) from exc

@@ -1,0 +1,110 @@
+"""Sends the keeper's requests to Nomad: reads that a leader stands behind, writes that are never repeated."""
+
+import json
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from keeper.errors import Forbidden, Unreachable
+from keeper.nomad.failures import Call, no_answer, stale
+from keeper.settings import NomadSettings
+
+if TYPE_CHECKING:
+    import requests
+    from requests.adapters import BaseAdapter
+
+    from keeper.nomad.connection import Connection
+
+
+class Endpoint(StrEnum):
+    """The parts of Nomad's API that the keeper uses."""
+
+    NODES = "nodes"
+    NODE = "node"
+    ALLOCATIONS = "allocations"
+    JOBS = "jobs"
+    JOB = "job"
+    EVALUATIONS = "evaluations"
+    DEPLOYMENTS = "deployments"
+
+
+class Untrusted(Unreachable):
+    """The servers' certificate does not verify against the CAs at hand."""
+
+
+class NomadSession:
+    """Asks for token and CAs when first needed, and once more per refused request: both are rotated while we run.
+
+    Each method takes the call's words for its errors. Raises `Forbidden`, `Throttled`, `Unreachable`, `Gone` or
+    `Permanent`. Neither requests nor python-nomad is imported before the first request.
+    """
+
+    def __init__(
+        self,
+        settings: NomadSettings,
+        *,
+        token: Callable[[], str],
+        ca: Callable[[], str],
+        transport: "BaseAdapter | None" = None,
+    ) -> None:
+        self._settings = settings
+        self._token = token
+        self._ca = ca
+        self._transport = transport
+        self._connection: Connection | None = None
+
+    def list(self, call: Call, endpoint: Endpoint, query: Mapping[str, str]) -> Any:  # noqa: ANN401 -- JSON, typed by its translator
+        """Every element of a list, over all its pages, if Nomad sends pages."""
+        answer = self._read(call, endpoint, (), query)
+        found = _parsed(call, answer)
+        while following := answer.headers.get("X-Nomad-NextToken"):
+            answer = self._read(call, endpoint, (), {**query, "next_token": following})
+            found += _parsed(call, answer)
+        return found
+
+    def get(self, call: Call, endpoint: Endpoint, name: str, query: Mapping[str, str]) -> Any:  # noqa: ANN401 -- the same
+        """One thing; its name may hold slashes."""
+        return _parsed(call, self._read(call, endpoint, (quote(name, safe=""),), query))
+
+    def post(self, call: Call, node: str, verb: str, body: object) -> None:
+        """Do something to a node. Sent once: when no answer comes, it may have arrived."""
+        self._send(call, Endpoint.NODE, (quote(node, safe=""), verb), method="post", json=body)
+
+    def _read(
+        self, call: Call, endpoint: Endpoint, path: tuple[str, ...], query: Mapping[str, str]
+    ) -> "requests.Response":
+        """GET, and refuse an answer from a server that is not the leader or has none (`?stale` is never asked for)."""
+        answer = self._send(call, endpoint, path, method="get", params=dict(query))
+        age = answer.headers.get("X-Nomad-LastContact", "0")
+        if answer.headers.get("X-Nomad-KnownLeader") != "true" or age != "0":
+            raise stale(call, age)
+        return answer
+
+    def _send(self, call: Call, endpoint: Endpoint, path: tuple[str, ...], **how: Any) -> "requests.Response":  # noqa: ANN401 -- passed on
+        """Send; when the token or the certificate was refused, nothing was done, and newer ones may help."""
+        connection = self._connection or self._connect()
+        try:
+            return connection.exchange(call, endpoint, path, **how)
+        except (Forbidden, Untrusted):
+            renewed = self._connect()
+            if renewed is connection:
+                raise
+            return renewed.exchange(call, endpoint, path, **how)
+
+    def _connect(self) -> "Connection":
+        """The connection for the token and CAs of this moment; the one at hand when they are still the same."""
+        from keeper.nomad.connection import Connection  # noqa: PLC0415 -- loads requests and python-nomad when first used
+
+        token, ca = self._token(), self._ca()
+        held = self._connection
+        if held is None or (held.token, held.ca) != (token, ca):
+            self._connection = held = Connection(self._settings, token=token, ca=ca, transport=self._transport)
+        return held
+
+
+def _parsed(call: Call, answer: "requests.Response") -> Any:  # noqa: ANN401 -- JSON
+    try:
+        return json.loads(answer.content)
+    except ValueError as exc:
+        raise no_answer(call, exc) from exc

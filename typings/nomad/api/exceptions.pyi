@@ -1,0 +1,4 @@
+import requests
+
+class BaseNomadException(Exception):
+    nomad_resp: requests.Response | requests.RequestException

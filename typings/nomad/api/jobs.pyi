@@ -1,0 +1,3 @@
+from nomad.api.base import Requester
+
+class Jobs(Requester): ...
