@@ -12,6 +12,34 @@ help: ## List the commands
 setup: ## Make .venv (done by every other command)
 	@sh tools/setup
 
+.PHONY: demo
+demo: setup ## Play a day of a simulated cluster in front of you, in under 90 seconds
+	$(RUN) -m lab demo
+
+.PHONY: test
+test: setup ## Run every test
+	$(RUN) -m pytest -n 2 --dist loadgroup
+
+.PHONY: conformance
+conformance: setup ## Compare the Nomad stand-in with recordings, and with a real Nomad when NOMAD_BIN or PATH has one
+	$(RUN) -m pytest tests/contract/nomad
+
+.PHONY: bench
+bench: setup ## Measure what is promised; writes build/bench.json
+	$(RUN) -m tests.bench
+
+.PHONY: mutants
+mutants: setup ## Plant faults and see that the tests catch each of them
+	$(RUN) tools/mutants.py
+
+.PHONY: docs
+docs: setup ## Write the generated pages: settings, events
+	$(RUN) tools/docs.py
+
+.PHONY: lab
+lab: setup ## Start the lab and leave it running until Ctrl-C; prints the addresses
+	$(RUN) -m lab up
+
 .PHONY: check
 check: setup ## Lint, types, imports
 	$(BIN)/ruff check .
