@@ -120,7 +120,8 @@ def _no_target(verb: Verb, given: Mapping[str, object]) -> None:
 
 
 def _scale_target(given: Mapping[str, object], pools: Mapping[PoolName, Pool]) -> tuple[PoolName, int]:
-    pool = pools.get(cast("PoolName", given.get("pool")))
+    name = given.get("pool")
+    pool = pools.get(PoolName(name)) if isinstance(name, str) else None
     if pool is None:
         raise FieldError("pool", "one of " + ", ".join(pools), given.get("pool"))
     count = given.get("count")
