@@ -1,0 +1,1 @@
+"""The deterministic model: time is handed in, nothing waits, nothing reads a socket."""

@@ -1,0 +1,166 @@
+"""Taking instances away: by name, by scale-in policy, by eviction, or the whole scale set.
+
+Only a delete that names instances chooses its victims. Lowering the capacity leaves the choice to the scale-in policy,
+which balances zones first and then takes the newest, whatever runs there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab.azure.model.failures import ArmError, Circumstances, failure, not_an_active_instance
+from lab.azure.model.words import (
+    EvictionPolicy,
+    Happening,
+    OperationKind,
+    Power,
+    Priority,
+    Provisioning,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from lab.azure.model.cloud import Cloud
+    from lab.azure.model.faults import Fault
+    from lab.azure.model.resources import Instance, Operation, ScaleSet
+
+DELETE = "Microsoft.Compute/virtualMachineScaleSets/delete/action"
+
+
+def refuse_while_deleting(scale_set: ScaleSet) -> None:
+    """Raise a conflict when the scale set is on its way out."""
+    if scale_set.provisioning is Provisioning.DELETING:
+        raise ArmError(
+            409,
+            "OperationNotAllowed",
+            f"The operation cannot be performed because the virtual machine scale set '{scale_set.key.name}' is being deleted.",
+        )
+
+
+def instances_named(scale_set: ScaleSet, instance_ids: Sequence[str]) -> list[Instance]:
+    """Resolve instance ids (or `*`) as batch actions do: one unknown id refuses the whole batch."""
+    if "*" in instance_ids:
+        return scale_set.standing()
+    found = []
+    for instance_id in instance_ids:
+        instance = scale_set.instances.get(str(instance_id).lower())
+        if instance is None:
+            raise not_an_active_instance(str(instance_id))
+        found.append(instance)
+    return found
+
+
+def delete_instances(cloud: Cloud, scale_set: ScaleSet, instances: Sequence[Instance]) -> Operation:
+    """Delete exactly these; the capacity falls by as many as were not already going. Protection does not hinder it."""
+    refuse_while_deleting(scale_set)
+    going = [instance for instance in instances if instance.standing]
+    doom = cloud.faults.strike_operation(cloud.now, scale_set.key.name, DELETE)
+    operation = cloud.start(OperationKind.DELETE_INSTANCES, scale_set)
+    scale_set.etag += 1
+    if doom:
+        _fail_later(cloud, operation, doom)
+        return operation
+    scale_set.capacity = max(0, scale_set.capacity - len(going))
+    remove(cloud, scale_set, going, operation)
+    operation.waiting.update(i.name for i in instances if not i.standing and i not in going)
+    _finish_when_empty(cloud, operation)
+    return operation
+
+
+def delete_scale_set(cloud: Cloud, scale_set: ScaleSet) -> Operation:
+    """Delete everything: the instances, then the scale set itself."""
+    operation = cloud.start(OperationKind.DELETE_SCALE_SET, scale_set)
+    scale_set.provisioning = Provisioning.DELETING
+    remove(cloud, scale_set, scale_set.standing(), operation)
+
+    def gone(at: datetime) -> None:
+        cloud.scale_sets.pop(scale_set.key.folded(), None)
+        cloud.finish(operation, at)
+
+    cloud.timeline.at(cloud.now + cloud.pace.delete, gone)
+    return operation
+
+
+def remove(cloud: Cloud, scale_set: ScaleSet, instances: Sequence[Instance], operation: Operation) -> None:
+    """Shut these guests down and let the machines go; `operation` waits for them. The capacity is the caller's affair."""
+    for instance in instances:
+        instance.provisioning = Provisioning.DELETING
+        instance.status_time = cloud.now
+        operation.waiting.add(instance.name)
+        _remove_later(cloud, scale_set, instance)
+
+
+def victims_of_scale_in(scale_set: ScaleSet, count: int) -> list[Instance]:
+    """Choose as the scale-in policy does: the fullest zone first, there the newest; protected instances are passed over."""
+    rules = (scale_set.document["properties"].get("scaleInPolicy") or {}).get("rules") or ["Default"]
+    oldest_first = rules[0] == "OldestVM"
+    candidates = [i for i in scale_set.standing() if not i.protect_from_scale_in]
+    chosen: list[Instance] = []
+    for _ in range(min(count, len(candidates))):
+        left = [i for i in candidates if i not in chosen]
+        load: dict[str | None, int] = {}
+        for instance in left:
+            load[instance.zone] = load.get(instance.zone, 0) + 1
+        order = -1 if oldest_first else 1
+        chosen.append(max(left, key=lambda i: (load[i.zone], order * i.number)))
+    return chosen
+
+
+def evict(cloud: Cloud, scale_set: ScaleSet, instance: Instance) -> None:
+    """Give notice now and take the machine when the notice has run out, as its eviction policy says."""
+    if scale_set.priority is not Priority.SPOT:
+        raise ArmError(
+            409,
+            "OperationNotAllowed",
+            "Operation 'simulateEviction' is allowed only for Spot Virtual Machines",
+        )
+    instance.preempted_at = cloud.now + cloud.pace.eviction_notice
+
+    def take(at: datetime) -> None:
+        if not instance.standing or scale_set.instances.get(instance.instance_id.lower()) is not instance:
+            return
+        instance.preempted_at = None
+        instance.status_time = at
+        if scale_set.eviction_policy is EvictionPolicy.DELETE:
+            instance.provisioning = Provisioning.DELETING
+            scale_set.capacity = max(0, scale_set.capacity - 1)
+            scale_set.instances.pop(instance.instance_id.lower(), None)
+            scale_set.etag += 1
+        instance.power = Power.DEALLOCATED
+        cloud.tell(Happening.EVICTED, scale_set, instance, at)
+
+    cloud.timeline.at(instance.preempted_at, take)
+
+
+def _remove_later(cloud: Cloud, scale_set: ScaleSet, instance: Instance) -> None:
+    def guest_stops(at: datetime) -> None:
+        if instance.power is not None:
+            instance.power = Power.STOPPED
+            cloud.tell(Happening.DELETED, scale_set, instance, at)
+
+    def machine_goes(at: datetime) -> None:
+        scale_set.instances.pop(instance.instance_id.lower(), None)
+        for waiting in [op for op in cloud.running.values() if instance.name in op.waiting]:
+            waiting.waiting.discard(instance.name)
+            if waiting is scale_set.updating:
+                cloud.settle(scale_set, waiting, at)
+            elif waiting.kind is OperationKind.DELETE_INSTANCES and not waiting.waiting:
+                cloud.finish(waiting, at)
+
+    cloud.timeline.at(cloud.now + cloud.pace.shut_down, guest_stops)
+    cloud.timeline.at(cloud.now + max(cloud.pace.delete, cloud.pace.shut_down), machine_goes)
+
+
+def _finish_when_empty(cloud: Cloud, operation: Operation) -> None:
+    if not operation.waiting:
+        cloud.timeline.at(cloud.now + cloud.pace.update, lambda at: cloud.finish(operation, at))
+
+
+def _fail_later(cloud: Cloud, operation: Operation, doom: Fault) -> None:
+    error = failure(doom.failure, Circumstances(location=operation.location)).error
+    cloud.timeline.at(
+        cloud.now + cloud.pace.update,
+        lambda at: cloud.finish(operation, at, error, wrapped=doom.wrapped),
+    )
