@@ -3,6 +3,7 @@
 NodeError
 ├── Misconfigured   the knobs or a file are wrong: a person must change something
 ├── Unreachable     a service did not answer, or not yet as it should: time may mend it
+├── Waiting         somebody else has to do something first, and will: the machine is healthy meanwhile
 └── Unsafe          going on could lose data or trust: nothing was touched
 """
 
@@ -33,3 +34,7 @@ class Unreachable(NodeError):
 
 class Unsafe(NodeError):
     """Going on could lose data or trust something unproven."""
+
+
+class Waiting(NodeError):
+    """Not yet: `what` says what for, as in "waiting for ..."."""
