@@ -6,7 +6,6 @@ import random
 import threading
 import time
 import uuid
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -154,7 +153,7 @@ class Dispatcher:
     def _await(self, worker: WorkerProcess, reply: Future[dict[str, Any]], limit: timedelta | None) -> Result:
         try:
             return _result(reply.result(limit.total_seconds() if limit else None))
-        except FutureTimeout:
+        except TimeoutError:
             # The real host cannot stop one function in another process either: it ends the worker with all it runs.
             worker.kill()
             return Result(Outcome.TIMED_OUT, error=f"ran longer than the functionTimeout of {limit}")

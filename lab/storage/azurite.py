@@ -88,7 +88,7 @@ class Azurite:
         self._forget()
 
     def kill(self) -> None:
-        """End Azurite at once, as a lost machine would; what it had not yet written to disk is gone."""
+        """End Azurite at once. Unlike Azure it then forgets what was written in its last five seconds."""
         if self._process:
             self._process.kill()
         self._forget()

@@ -75,6 +75,13 @@ def put(req: func.HttpRequest, out: func.Out[List[str]]) -> func.HttpResponse:  
     return func.HttpResponse(status_code=202)
 
 
+@app.route(route="keep", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.queue_output(arg_name="out", queue_name="%WORK_QUEUE%-kept", connection="AzureWebJobsStorage")
+def keep(req: func.HttpRequest, out: func.Out[str]) -> str:
+    out.set(req.get_body().decode())
+    return "kept"
+
+
 @app.queue_trigger(arg_name="message", queue_name="%WORK_QUEUE%", connection="AzureWebJobsStorage")
 def work(message: func.QueueMessage) -> None:
     text = message.get_body().decode()
