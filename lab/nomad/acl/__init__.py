@@ -1,0 +1,1 @@
+"""ACLs of the Nomad stand-in: rules, rights, tokens, policies and roles."""

@@ -1,0 +1,162 @@
+"""Decoding of JSON bodies as Go's encoding/json does it: one value is read, field names match in any case, error texts are its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lab.nomad.http.gotext import parse_duration, quote
+from lab.nomad.model.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+type Kind = str | Struct | ListOf | MapOf
+"""A Go type: a scalar by its name ("string", "bool", "int", "uint64", "float64", "time.Duration", "any") or a compound."""
+
+_INTEGERS = frozenset({"int", "int32", "int64", "uint64", "uint8", "time.Duration"})
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """A Go struct: its name and the kinds of its fields. Unknown fields of a body are dropped unless `open`."""
+
+    name: str
+    fields: Mapping[str, Kind]
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A slice."""
+
+    item: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    """A map with text keys."""
+
+    item: Kind
+
+
+def decode(body: bytes, kind: Kind | None = None) -> Any:  # noqa: ANN401 - any JSON value
+    """Read the first JSON value of a body as `kind`; raises Refusal 400 with Go's sentence.
+
+    Fields of structs come out under their Go names, absent ones stay absent. With no kind the value is as it was sent.
+    """
+    if not body:
+        raise Refusal(400, "Request body is empty")
+    try:
+        text = body.decode("utf-8", "replace")
+        value, _ = json.JSONDecoder(strict=False, parse_constant=_no_constant).raw_decode(text.lstrip(" \t\r\n"))
+    except ValueError as exc:
+        raise Refusal(400, _syntax(text, exc)) from exc
+    return value if kind is None else _fit(value, kind, "", "")
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"invalid character {name!r} looking for beginning of value")
+
+
+def _syntax(text: str, exc: ValueError) -> str:
+    if not isinstance(exc, json.JSONDecodeError):
+        return str(exc)
+    text = text.lstrip(" \t\r\n")
+    at = exc.pos
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    if at >= len(text) or exc.msg.startswith("Unterminated"):
+        return "unexpected EOF" if text else "EOF"
+    where = next(
+        (words for start, words in _SYNTAX.items() if exc.msg.startswith(start)), "looking for beginning of value"
+    )
+    return f"invalid character {_character(text[at])} {where}"
+
+
+_SYNTAX = {
+    "Expecting property name": "looking for beginning of object key string",
+    "Illegal trailing comma before end of object": "looking for beginning of object key string",
+    "Expecting ':'": "after object key",
+    "Expecting ',' delimiter": "after object key:value pair",
+    "Invalid \\escape": "in string escape code",
+}
+
+
+def _character(character: str) -> str:
+    return {"'": "'\\''", '"': "'\"'"}.get(character, f"'{character}'")
+
+
+def _fit(value: Any, kind: Kind, struct: str, path: str) -> Any:  # noqa: ANN401 - any JSON value
+    if value is None:
+        return None
+    if isinstance(kind, Struct):
+        return _fit_struct(value, kind, struct, path)
+    if isinstance(kind, ListOf):
+        if not isinstance(value, list):
+            raise _mismatch(value, f"[]{_shown(kind.item)}", struct, path)
+        return [_fit(item, kind.item, struct, path) for item in value]
+    if isinstance(kind, MapOf):
+        if not isinstance(value, dict):
+            raise _mismatch(value, f"map[string]{_shown(kind.item)}", struct, path)
+        return {name: _fit(item, kind.item, struct, path) for name, item in value.items()}
+    return _fit_scalar(value, kind, struct, path)
+
+
+def _fit_struct(value: Any, kind: Struct, struct: str, path: str) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    if not isinstance(value, dict):
+        raise _mismatch(value, f"api.{kind.name}", struct, path)
+    names = {name.lower(): name for name in kind.fields}
+    fitted: dict[str, Any] = {}
+    for given, item in value.items():
+        name = names.get(given.lower())
+        if name is not None:
+            fitted[name] = _fit(item, kind.fields[name], kind.name, f"{path}.{name}" if path else name)
+        elif kind.open:
+            fitted[given] = item
+    return fitted
+
+
+def _fit_scalar(value: Any, kind: str, struct: str, path: str) -> Any:  # noqa: ANN401 - any JSON value
+    if kind == "any":
+        return value
+    if kind in _INTEGERS:
+        if isinstance(value, float) or (kind.startswith("uint") and isinstance(value, int) and value < 0):
+            raise _mismatch(value, kind, struct, path, shown=f"number {json.dumps(value)}")
+        fits = isinstance(value, int) and not isinstance(value, bool)
+    elif kind == "float64":
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+    else:
+        fits = isinstance(value, {"string": str, "bool": bool}[kind])
+    if not fits:
+        raise _mismatch(value, kind, struct, path)
+    return value
+
+
+def _shown(kind: Kind) -> str:
+    if isinstance(kind, Struct):
+        return f"*api.{kind.name}"
+    if isinstance(kind, ListOf):
+        return f"[]{_shown(kind.item)}"
+    if isinstance(kind, MapOf):
+        return f"map[string]{_shown(kind.item)}"
+    return "interface {}" if kind == "any" else kind
+
+
+def _mismatch(value: object, kind: str, struct: str, path: str, shown: str = "") -> Refusal:
+    names = {str: "string", bool: "bool", dict: "object", list: "array"}
+    what = shown or names.get(type(value), "number")
+    place = f"struct field {struct}.{path}" if path else "value"
+    return Refusal(400, f"json: cannot unmarshal {what} into Go {place} of type {kind}")
+
+
+def duration(value: object) -> int:
+    """Read a field that takes a Go duration as text or as nanoseconds; ValueError when it is neither."""
+    if value is None:
+        return 0
+    if isinstance(value, str):
+        return parse_duration(value) if value else 0
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"invalid duration {quote(str(value))}")

@@ -1,0 +1,152 @@
+"""/v1/client: what a server passes on to the client of a node. Held to tests/recordings/nomad-1.6.5/01-nodes.json."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lab.nomad.http.call import Answer
+from lab.nomad.http.decode import MapOf, Struct
+from lab.nomad.http.gotext import nanoseconds
+from lab.nomad.http.lists import uuid_of
+from lab.nomad.model.errors import Refusal
+from lab.nomad.model.store import Table
+from lab.nomad.servers import ClientFace
+
+if TYPE_CHECKING:
+    from lab.nomad.http.call import Call
+    from lab.nomad.model.store import Record
+
+_META = Struct("NodeMetaApplyRequest", {"NodeID": "string", "Meta": MapOf("string")})
+_GIB = 1 << 30
+
+
+def _node(call: Call, given: str = "") -> Record:
+    ident = call.request.value("node_id") or given
+    if not ident and isinstance(call.face, ClientFace):
+        ident = call.face.node_id()
+    if not ident:
+        raise Refusal(400, "missing node ID")
+    uuid_of(ident, "node")
+    record = call.store.get(Table.NODES, ident.lower())
+    if record is None:
+        raise Refusal(404, f"Unknown node {ident}")
+    if record["Status"] == "down":
+        raise Refusal(404, "No path to node")
+    return record
+
+
+def metadata(call: Call) -> Answer:
+    """Read or change the dynamic metadata of a node; a null takes a key away."""
+    call.only("GET", "PUT", "POST")
+    if call.request.method == "GET":
+        call.may(call.rights.read("node"))
+        return _shown(call, _node(call))
+    body: dict[str, Any] = call.body(_META) or {}
+    call.may(call.rights.write("node"))
+    node = _node(call, body.get("NodeID") or "")
+    changes: dict[str, str | None] = body.get("Meta") or {}
+    if not changes:
+        raise Refusal(400, "missing required Meta object")
+    if any(not name for name in changes):
+        raise Refusal(400, "metadata keys must not be empty")
+    static, dynamic = _static(call, node), call.region.dynamic_meta.setdefault(node["ID"], {})
+    dynamic |= changes
+    merged = {name: value for name, value in (static | dynamic).items() if value is not None}
+    call.cluster.set_node_meta(node["ID"], merged)
+    return _shown(call, node)
+
+
+def _static(call: Call, node: Record) -> dict[str, str]:
+    statics = call.region.static_meta
+    return statics.setdefault(node["ID"], dict(node["Meta"] or {}))
+
+
+def _shown(call: Call, node: Record) -> Answer:
+    static, dynamic = _static(call, node), call.region.dynamic_meta.get(node["ID"], {})
+    merged = {name: value for name, value in (static | dynamic).items() if value is not None}
+    return Answer({"Meta": merged, "Dynamic": dynamic, "Static": static})
+
+
+def stats(call: Call) -> Answer:
+    """Answer the host statistics of a node: what its allocations take of what it has."""
+    call.only("GET")
+    call.may(call.rights.read("node"))
+    node = _node(call)
+    resources = node["NodeResources"]
+    total = resources["Memory"]["MemoryMB"] << 20
+    used = sum(_memory(alloc) for alloc in _running(call, node["ID"])) << 20
+    disk = _disk("/dev/vda", "/", resources["Disk"]["DiskMB"] << 20)
+    cores = resources["Cpu"]["TotalCpuCores"] or 1
+    cpu = {"User": 2.0, "System": 1.0, "Idle": 97.0, "TotalPercent": 3.0, "TotalTicks": 60.0}
+    return Answer(
+        {
+            "Memory": {"Total": total, "Available": total - used, "Used": used, "Free": total - used},
+            "CPU": [{"CPU": f"cpu{number}", **cpu} for number in range(cores)],
+            "DiskStats": [disk],
+            "AllocDirStats": {**disk, "Device": "", "Mountpoint": ""},
+            "DeviceStats": None,
+            "CPUTicksConsumed": 60.0 * cores,
+            "Timestamp": nanoseconds(call.region.now()),
+            "Uptime": 1252,
+        }
+    )
+
+
+def _disk(device: str, mount: str, size: int) -> dict[str, Any]:
+    return {
+        "Device": device,
+        "Mountpoint": mount,
+        "Size": size + 10 * _GIB,
+        "Used": 10 * _GIB,
+        "Available": size,
+        "UsedPercent": 100 * 10 * _GIB / (size + 10 * _GIB),
+        "InodesUsedPercent": 3.5,
+    }
+
+
+def _running(call: Call, ident: str) -> list[Record]:
+    return [alloc for alloc in call.store.by(Table.ALLOCS, "node", ident) if alloc["ClientStatus"] == "running"]
+
+
+def _memory(alloc: Record) -> int:
+    return sum(task["Memory"]["MemoryMB"] for task in alloc["AllocatedResources"]["Tasks"].values())
+
+
+def collect(call: Call) -> Answer:
+    """Have a client collect its stopped allocations: there is nothing to collect here."""
+    call.may(call.rights.write("node"))
+    _node(call)
+    return Answer()
+
+
+def allocation(call: Call) -> Answer:
+    """Do something with one allocation at its client: statistics, restart, signal, garbage collection."""
+    parts = call.rest.split("/")
+    if len(parts) != 2 or parts[1] not in {"stats", "restart", "signal", "gc", "checks"}:
+        raise Refusal(404, "resource not found")
+    rights = call.rights
+    uuid_of(parts[0], "alloc")
+    alloc = call.store.get(Table.ALLOCS, parts[0].lower())
+    if alloc is None:
+        raise Refusal(404, f'Unknown allocation "{parts[0]}"')
+    reading = parts[1] in {"stats", "checks"}
+    capability = "read-job" if reading else "submit-job" if parts[1] == "gc" else "alloc-lifecycle"
+    call.may(rights.namespace(alloc["Namespace"], capability))
+    if parts[1] == "stats":
+        return Answer(_alloc_stats(call, alloc))
+    if parts[1] == "restart":
+        return Answer({"Index": 0})
+    return Answer({} if reading else {"Index": 0})
+
+
+def _alloc_stats(call: Call, alloc: Record) -> dict[str, Any]:
+    now = nanoseconds(call.region.now())
+    usage = {
+        "MemoryStats": {"RSS": _memory(alloc) << 20, "Measured": ["RSS"]},
+        "CpuStats": {"Percent": 1.0, "TotalTicks": 20.0, "Measured": ["Percent", "Total Ticks"]},
+        "DeviceStats": [],
+    }
+    tasks = {
+        name: {"ResourceUsage": usage, "Timestamp": now, "Pids": None} for name in alloc["AllocatedResources"]["Tasks"]
+    }
+    return {"ResourceUsage": usage, "Tasks": tasks, "Timestamp": now}
