@@ -86,9 +86,14 @@ class Dispatcher:
     def kill_worker(self) -> int:
         """SIGKILL the worker and return the process id it had; what comes next waits for its successor."""
         worker = self.worker
-        self._ready.clear()
-        worker.kill()
+        self._kill(worker)
         return worker.pid
+
+    def _kill(self, worker: WorkerProcess) -> None:
+        with self._lifecycle:
+            if worker is self._worker:
+                self._ready.clear()
+        worker.kill()
 
     @property
     def worker(self) -> WorkerProcess:
@@ -155,7 +160,7 @@ class Dispatcher:
             return _result(reply.result(limit.total_seconds() if limit else None))
         except TimeoutError:
             # The real host cannot stop one function in another process either: it ends the worker with all it runs.
-            worker.kill()
+            self._kill(worker)
             return Result(Outcome.TIMED_OUT, error=f"ran longer than the functionTimeout of {limit}")
 
     def _with_outputs(self, function: Function, result: Result) -> Result:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lab.host import eventgrid
 from lab.host.dispatch import Call
 from lab.host.keys import AuthLevel
-from lab.host.model import DEFAULT_BODY_LIMIT, Function, Outcome, Result, Trigger
+from lab.host.model import DEFAULT_BODY_LIMIT, Function, Result, Trigger
 from lab.host.routes import compile_route, find_route
 from lab.http import Request, Response
 
@@ -107,8 +107,7 @@ def http_call(function: Function, request: Request, headers: Mapping[str, str], 
 
 def _response(function: Function, result: Result) -> Response:
     if not result.ok:
-        # Like the real host: no body, the reason is in the log only. A worker being replaced is a 503 of the platform.
-        return Response(503 if result.outcome is Outcome.LOST else 500)
+        return Response(500)  # without a body, as in Azure: the reason is in the log only
     output = next((name for name, binding in function.outputs.items() if binding["type"] == "http"), "$return")
     value = result.returned if output == "$return" else result.outputs.get(output)
     if value is None:

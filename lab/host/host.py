@@ -180,7 +180,7 @@ class FunctionsHost:
         return False
 
     def wait_for(self, holds: Callable[[], bool], timeout: timedelta = timedelta(seconds=30)) -> bool:
-        """Wait until `holds` is true, looking again whenever an invocation ends or a line is logged."""
+        """Wait until `holds` is true, looking whenever anything is noted and ten times a second."""
         return self.journal.wait_for(holds, timeout)
 
     def invocations(self, function: str | None = None) -> list[Invocation]:

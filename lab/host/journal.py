@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from lab.host.model import Outcome, Trigger
+
+LOOK_AGAIN_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +61,32 @@ class Journal:
         self._invocations: list[Invocation] = []
         self._lines: list[LogLine] = []
         self._running = 0
+        self._version = 0
         self._changed = threading.Condition()
 
     def began(self) -> None:
         """Note that an invocation runs, so that `running` counts it."""
         with self._changed:
             self._running += 1
+            self._note()
 
     def ended(self) -> None:
         """Note that a begun invocation, retries included, is over."""
         with self._changed:
             self._running -= 1
-            self._changed.notify_all()
+            self._note()
 
     def add(self, invocation: Invocation) -> None:
         """Keep one finished run."""
         with self._changed:
             self._invocations.append(invocation)
-            self._changed.notify_all()
+            self._note()
 
     def log(self, level: str, logger: str, message: str, invocation: str | None = None) -> None:
         """Keep one line."""
         with self._changed:
             self._lines.append(LogLine(self._now(), level, logger, message, invocation))
-            self._changed.notify_all()
+            self._note()
 
     @property
     def running(self) -> int:
@@ -100,6 +105,19 @@ class Journal:
             return [line for line in self._lines if invocation in {None, line.invocation}]
 
     def wait_for(self, holds: Callable[[], bool], timeout: timedelta) -> bool:
-        """Wait until `holds` is true, looking again whenever something is noted; False when time ran out."""
-        with self._changed:
-            return self._changed.wait_for(holds, timeout.total_seconds())
+        """Wait until `holds` is true, looking whenever something is noted and ten times a second; False when time ran out."""
+        deadline = time.perf_counter() + timeout.total_seconds()
+        while True:
+            seen = self._version
+            if holds():
+                return True
+            left = deadline - time.perf_counter()
+            if left <= 0:
+                return False
+            with self._changed:
+                if self._version == seen:
+                    self._changed.wait(min(left, LOOK_AGAIN_SECONDS))
+
+    def _note(self) -> None:
+        self._version += 1
+        self._changed.notify_all()

@@ -89,12 +89,13 @@ def work(message: func.QueueMessage) -> None:
     if text.startswith("fail"):
         raise ValueError(text)
     if text.startswith("wait"):
-        time.sleep(5)
+        time.sleep(1)
 
 
 @app.timer_trigger(arg_name="timer", schedule="%TICK_SCHEDULE%")
 def tick(timer: func.TimerRequest) -> None:
     note("ticked", past_due=timer.past_due, status=timer.schedule_status)
+    time.sleep(float(os.environ.get("TICK_SECONDS", "0")))
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 0 3 1 1 *", run_on_startup=True)
