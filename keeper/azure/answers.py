@@ -94,7 +94,7 @@ def innermost(body: object) -> tuple[str, str]:
     error = _error(body)
     code, message = _text(error, "code"), _text(error, "message")
     for inner in (_first(error.get("details")), _parsed(message)):
-        deeper = innermost(inner)
+        deeper = innermost(inner) if inner else ("", "")
         if all(deeper):
             return deeper
     return code, message

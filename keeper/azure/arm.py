@@ -3,6 +3,9 @@
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from azure.core.pipeline import PipelineRequest
     from azure.core.pipeline.transport import HttpTransport
 
     type Transport = HttpTransport[Any, Any]
@@ -17,9 +20,14 @@ class ArmOptions(TypedDict, total=False):
     retry_read: int
     retry_status: int
     timeout: int
-    connection_timeout: int
-    read_timeout: int
+    raw_request_hook: "Callable[[PipelineRequest[Any]], None]"
     transport: "Transport"
+
+
+CONNECT_SECONDS = 5
+READ_SECONDS = 20
+CALL_SECONDS = 25
+"""For one call with its second try."""
 
 
 def arm_options(endpoint: str, transport: "Transport | None" = None) -> ArmOptions:
@@ -34,10 +42,15 @@ def arm_options(endpoint: str, transport: "Transport | None" = None) -> ArmOptio
         retry_connect=1,
         retry_read=1,
         retry_status=0,
-        timeout=25,
-        connection_timeout=5,
-        read_timeout=20,
+        timeout=CALL_SECONDS,
+        raw_request_hook=within_patience,
     )
     if transport is not None:
         options["transport"] = transport
     return options
+
+
+def within_patience(request: "PipelineRequest[Any]") -> None:
+    """Bound one request, whatever its transport allows: 300 s is the transports' own default."""
+    request.context.options["connection_timeout"] = CONNECT_SECONDS
+    request.context.options["read_timeout"] = READ_SECONDS

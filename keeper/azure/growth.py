@@ -17,6 +17,16 @@ KINDS = {
 }
 
 
+QUOTAS = {
+    "lowprioritycores": FailureKind.LOW_PRIORITY_QUOTA,
+    "total regional cores": FailureKind.REGIONAL_QUOTA,
+    "cores quota": FailureKind.SKU_FAMILY_QUOTA,
+}
+"""Words of a quota's text, the most special first."""
+
+
 def to_failure(pool: PoolName, at: datetime, code: str, message: str) -> GrowthFailure:
     """Translate the innermost error of a refused or failed growth."""
-    return GrowthFailure(pool, KINDS.get(code.lower(), FailureKind.OTHER), at, code, message)
+    text = message.lower()
+    quota = next((kind for words, kind in QUOTAS.items() if words in text), FailureKind.OTHER)
+    return GrowthFailure(pool, KINDS.get(code.lower(), quota), at, code, message)
