@@ -53,9 +53,8 @@ class World:
             queues="https://a.queue.core.windows.net",
         )
         transport = InProcessTransport(self.arm.handle, self.clock)
-        return ScaleSetsArm(
-            settings, pools, credential=StaticCredential(token), clock=Clock(self.clock), transport=transport
-        )
+        credential = credential or StaticCredential()
+        return ScaleSetsArm(settings, pools, credential=credential, clock=Clock(self.clock), transport=transport)
 
     @property
     def current(self):
