@@ -102,7 +102,7 @@ class Arm:
             return None if due is None else due - self.cloud.now
 
     def _answer(self, request: Request) -> tuple[Route | None, Response]:
-        route, params = None, {}
+        route, params, headers = None, {}, {}
         try:
             route, params = _match(request)
             self.access.check(request.headers.get("authorization", ""), route.action, request.path)
@@ -114,7 +114,8 @@ class Arm:
             stale = self._strikes(FaultKind.STALE_LISTS, params, route)
             response = route.handler(Call(self.cloud, request, params, query, stale))
         except ArmError as error:
-            return route, error.response()
+            refused = error.response()
+            return route, Response(refused.status, {**headers, **refused.headers}, refused.body)
         return route, Response(response.status, {**response.headers, **headers}, response.body, delay)
 
     def _check_front_end(self, params: dict[str, str], query: dict[str, str]) -> None:

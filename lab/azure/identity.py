@@ -12,7 +12,8 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
-from lab.azure.model.words import Priority
+from lab.azure.model.words import Mode, Priority
+from lab.azure.rest.machine_views import machine_id
 from lab.http import Response
 
 if TYPE_CHECKING:
@@ -144,12 +145,21 @@ def instance_document(scale_set: ScaleSet, instance: Instance) -> dict[str, Any]
     """Render the metadata of a machine: every scalar is a string, and there is no customData."""
     tags = {**scale_set.tags, **instance.tags}
     spot = scale_set.priority is Priority.SPOT
+    image = scale_set.profile.get("storageProfile", {}).get("imageReference", {})
+    owner = (
+        machine_id(scale_set, instance)
+        if scale_set.mode is Mode.FLEXIBLE
+        else f"{scale_set.key.id}/virtualMachines/{instance.instance_id}"
+    )
     return {
         "compute": {
             "azEnvironment": "AzurePublicCloud",
             "evictionPolicy": scale_set.eviction_policy.value if spot else "",
+            "isHostCompatibilityLayerVm": "true",
+            "licenseType": "",
             "location": scale_set.location,
             "name": instance.name,
+            "offer": image.get("offer", ""),
             "osProfile": {
                 "adminUsername": "operator",
                 "computerName": instance.name,
@@ -158,16 +168,21 @@ def instance_document(scale_set: ScaleSet, instance: Instance) -> dict[str, Any]
             "osType": "Linux",
             "placementGroupId": scale_set.placement_group,
             "platformFaultDomain": str(instance.fault_domain),
+            "platformSubFaultDomain": "",
             "platformUpdateDomain": str(instance.number % 5),
+            "publicKeys": [{"keyData": "ssh-ed25519 AAAA lab", "path": "/home/operator/.ssh/authorized_keys"}],
+            "publisher": image.get("publisher", ""),
+            "sku": image.get("sku", ""),
             "priority": scale_set.priority.value if spot else "",
             "provider": "Microsoft.Compute",
             "resourceGroupName": scale_set.key.group,
-            "resourceId": f"{scale_set.key.id}/virtualMachines/{instance.instance_id}",
+            "resourceId": owner,
             "subscriptionId": scale_set.key.subscription,
             "tags": ";".join(f"{name}:{value}" for name, value in sorted(tags.items())),
             "tagsList": [{"name": name, "value": value} for name, value in sorted(tags.items())],
             "userData": scale_set.profile.get("userData", ""),
             "version": "12.20260101.1",
+            "virtualMachineScaleSet": {"id": scale_set.key.id},
             "vmId": instance.vm_id,
             "vmScaleSetName": scale_set.key.name,
             "vmSize": instance.sku,

@@ -66,8 +66,15 @@ def pool_profile(name: str, group_id: str, mode: Mode, *, spot: bool, eviction_p
         ],
         **({"deleteOption": "Delete", "auxiliaryMode": "None", "auxiliarySku": "None"} if flexible else {}),
     }
-    linux: dict[str, Any] = {"disablePasswordAuthentication": True, "provisionVMAgent": True}
-    disk = {"osType": "Linux", "createOption": "FromImage", "caching": "ReadWrite", "diskSizeGB": 30}
+    linux: dict[str, Any] = {
+        "disablePasswordAuthentication": True,
+        "ssh": {"publicKeys": [{"path": "/home/operator/.ssh/authorized_keys", "keyData": "ssh-ed25519 AAAA lab"}]},
+        "provisionVMAgent": True,
+    }
+    disk: dict[str, Any] = {"osType": "Linux", "createOption": "FromImage", "caching": "ReadWrite", "diskSizeGB": 30}
+    if flexible:
+        linux["patchSettings"] = {"patchMode": "ImageDefault", "assessmentMode": "ImageDefault"}
+        disk["deleteOption"] = "Delete"
     return {
         "osProfile": {"computerNamePrefix": prefix, "adminUsername": "operator", "linuxConfiguration": linux},
         "storageProfile": {

@@ -31,6 +31,7 @@ class Sku:
 SKUS: tuple[Sku, ...] = (
     Sku("Standard_B2s", "standardBSFamily", 2, 4, 8192, 0.042, 0.012, 4),
     Sku("Standard_B2ms", "standardBSFamily", 2, 8, 16384, 0.083, 0.024, 4),
+    Sku("Standard_D1_v2", "standardDv2Family", 1, 3.5, 51200, 0.073, 0.014, 4),
     Sku("Standard_DS1_v2", "standardDSv2Family", 1, 3.5, 7168, 0.073, 0.014, 4),
     Sku("Standard_D2s_v3", "standardDSv3Family", 2, 8, 16384, 0.096, 0.019, 4),
     Sku("Standard_D2s_v5", "standardDSv5Family", 2, 8, 0, 0.096, 0.019, 4),

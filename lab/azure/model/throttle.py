@@ -115,6 +115,8 @@ class Throttle:
         for _, bucket in chosen:
             bucket.tokens = max(0.0, bucket.tokens - 1)
         left = ",".join(f"Microsoft.Compute/{policy.name};{int(bucket.tokens)}" for policy, bucket in chosen)
+        if policies and policies[-1] is _BATCH[0]:
+            left += ",Microsoft.Compute/VmssQueuedVMOperations;0"
         return {"x-ms-ratelimit-remaining-resource": left} if left else {}
 
     def _bucket(self, policy: Policy, subscription: str, resource: str, now: datetime) -> _Bucket:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _LOCATION_FILTER = re.compile(r"location eq '(?P<location>[^']+)'", re.IGNORECASE)
 _ZONES = ("1", "2", "3")
+_ZONE_DETAIL = {"Name": list(_ZONES), "capabilities": [{"name": "UltraSSDAvailable", "value": "True"}], "name": None}
 
 
 def _skus(call: Call) -> Response:
@@ -56,7 +57,7 @@ def _sku_view(sku: Sku, location: str, restricted: frozenset[str] | None) -> dic
         "kind": None,
         "capacity": None,
         "locations": [location],
-        "locationInfo": [{"location": location, "zones": list(_ZONES), "zoneDetails": []}],
+        "locationInfo": [{"location": location, "zones": list(_ZONES), "zoneDetails": [_ZONE_DETAIL]}],
         "apiVersions": None,
         "costs": None,
         "capabilities": [{"name": name, "value": str(value)} for name, value in capabilities.items()],

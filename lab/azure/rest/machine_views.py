@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lab.azure.model.failures import stamp
-from lab.azure.model.words import Priority
-from lab.azure.rest.views import instance_view, os_view, storage_view
+from lab.azure.rest.views import inherited, instance_view, os_view, storage_view
 
 if TYPE_CHECKING:
     from lab.azure.model.resources import Instance, ScaleSet
@@ -42,10 +41,7 @@ def machine_view(
         },
         "timeCreated": stamp(instance.created),
     }
-    if scale_set.priority is Priority.SPOT:
-        properties["priority"] = "Spot"
-        properties["evictionPolicy"] = scale_set.eviction_policy.value
-        properties["billingProfile"] = scale_set.profile.get("billingProfile", {"maxPrice": -1.0})
+    properties.update(inherited(scale_set.profile))
     if instance.has_protection_policy:
         properties["scaleSetVmProtection"] = {"protectFromScaleIn": instance.protect_from_scale_in}
     if expanded:

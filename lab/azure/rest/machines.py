@@ -74,7 +74,7 @@ def _wanted_scale_set(text: str | None) -> str | None:
 def _get(call: Call) -> Response:
     scale_set, instance = _machine(call)
     expanded = call.query.get("$expand", "").lower() == "instanceview"
-    return Response.of_json(200, machine_view(scale_set, instance, expanded=expanded), {"ETag": f'"{instance.etag}"'})
+    return Response.of_json(200, machine_view(scale_set, instance, expanded=expanded))
 
 
 def _instance_view(call: Call) -> Response:

@@ -33,6 +33,8 @@ def _flexible_nic(scale_set: ScaleSet, instance: Instance, configuration: dict[s
     name = nic_name(scale_set, instance)
     nic_id = f"{scale_set.key.group_id}/providers/Microsoft.Network/networkInterfaces/{name}"
     view = _nic(scale_set, instance, configuration, nic_id, machine_id(scale_set, instance))
+    for ip_configuration in view["properties"]["ipConfigurations"]:
+        ip_configuration["type"] = "Microsoft.Network/networkInterfaces/ipConfigurations"
     return {**view, "name": name, "id": nic_id, "type": "Microsoft.Network/networkInterfaces"}
 
 

@@ -21,6 +21,7 @@ _POWER_TEXT = {
     Power.DEALLOCATING: "VM deallocating",
     Power.DEALLOCATED: "VM deallocated",
 }
+_INHERITED = ("securityProfile", "licenseType", "diagnosticsProfile", "priority", "evictionPolicy", "billingProfile")
 _GUEST_IS_THERE = frozenset({Power.RUNNING, Power.STOPPED, Power.STOPPING})
 
 
@@ -81,6 +82,11 @@ def scale_set_instance_view(scale_set: ScaleSet) -> dict[str, Any]:
     return view
 
 
+def inherited(profile: dict[str, Any]) -> dict[str, Any]:
+    """Return what an instance shows of its template as it stands there."""
+    return {name: profile[name] for name in _INHERITED if profile.get(name)}
+
+
 def uniform_instance_view(scale_set: ScaleSet, instance: Instance, *, expanded: bool = False) -> dict[str, Any]:
     """Render one instance of a Uniform scale set; `expanded` adds its instance view."""
     own_id = f"{scale_set.key.id}/virtualMachines/{instance.instance_id}"
@@ -99,8 +105,7 @@ def uniform_instance_view(scale_set: ScaleSet, instance: Instance, *, expanded: 
         "networkProfile": {"networkInterfaces": [{"id": f"{own_id}/networkInterfaces/{nic['name']}"} for nic in nics]},
         "timeCreated": stamp(instance.created),
     }
-    if profile.get("securityProfile"):
-        properties["securityProfile"] = profile["securityProfile"]
+    properties.update(inherited(profile))
     if instance.has_protection_policy:
         properties["protectionPolicy"] = {
             "protectFromScaleIn": instance.protect_from_scale_in,
