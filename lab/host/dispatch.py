@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lab.host.journal import Journal
 
 RESTART_PAUSES = (0.0, 0.0, 1.0, 5.0, 15.0)
-"""Seconds before a lost worker is started again; the last one holds from then on."""
+"""Seconds before a lost worker is started again, by how many were lost without one finished invocation between them."""
 READY_SECONDS = 150
 RETRIED = {Trigger.TIMER}
 """Retry policies serve timers; queues and Event Grid retry by themselves, HTTP never does.
@@ -78,7 +78,7 @@ class Dispatcher:
     def stop(self, grace: timedelta) -> None:
         """Let running invocations end within `grace`, then end the worker."""
         self._stopping.set()
-        self._ready.clear()
+        self._ready.set()  # so that whoever waits for a worker hears that none will come
         with self._lifecycle:
             if self._worker:
                 self._worker.stop(grace.total_seconds())
@@ -98,8 +98,9 @@ class Dispatcher:
     @property
     def worker(self) -> WorkerProcess:
         """The worker that runs now, waiting for one that is being started."""
-        if not self._ready.wait(READY_SECONDS) or not self._worker:
-            raise WorkerLost("no worker is ready")
+        ready = self._ready.wait(READY_SECONDS)
+        if not ready or not self._worker or self._stopping.is_set():
+            raise WorkerLost("the host is stopping" if self._stopping.is_set() else "no worker is ready")
         return self._worker
 
     def run(self, function: Function, call: Call) -> Result:
@@ -157,11 +158,13 @@ class Dispatcher:
 
     def _await(self, worker: WorkerProcess, reply: Future[dict[str, Any]], limit: timedelta | None) -> Result:
         try:
-            return _result(reply.result(limit.total_seconds() if limit else None))
+            result = _result(reply.result(limit.total_seconds() if limit else None))
         except TimeoutError:
             # The real host cannot stop one function in another process either: it ends the worker with all it runs.
             self._kill(worker)
             return Result(Outcome.TIMED_OUT, error=f"ran longer than the functionTimeout of {limit}")
+        self._losses = 0
+        return result
 
     def _with_outputs(self, function: Function, result: Result) -> Result:
         """Write the outputs; what cannot be written fails the invocation, as in Azure."""

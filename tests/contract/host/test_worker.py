@@ -2,15 +2,24 @@
 
 import os
 import re
+import subprocess
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import requests
+from azure.core.exceptions import ResourceNotFoundError
 
+from lab.ca import Authority
+from lab.clock import wall_clock
 from lab.host import FunctionsHost, HostError, Outcome
+from lab.http import Tls
 
+ROOT = Path(__file__).parents[3]
+APPS = Path(__file__).parent / "apps"
 SECONDS = timedelta(seconds=20)
 
 
@@ -42,6 +51,33 @@ def test_a_killed_worker_is_replaced_and_its_message_is_handled_again(host, clie
     assert running.worker_pid != killed
     assert running.invocations("work")[0].outcome is Outcome.LOST
     assert [seen["attempt"] for seen in events(running, "worked")] == [1, 2]
+
+
+def test_no_message_is_lost_however_often_the_worker_dies(host, client, queue, events):
+    work = client(queue)
+    work.create_queue()
+    running = host()
+    sent = {f"message {number}" for number in range(40)}
+    for number, text in enumerate(sorted(sent)):
+        work.send_message(text)
+        if number % 12 == 5:
+            running.kill_worker()
+
+    assert running.wait_idle(SECONDS)
+
+    done = {run.id for run in running.invocations("work") if run.outcome is Outcome.SUCCEEDED}
+    handled = {line.event["text"] for line in running.logs() if line.event and line.invocation in done}
+    poison = client(f"{queue}-poison")
+    poisoned = {message.content for message in poison.receive_messages()} if exists(poison) else set()
+    assert handled | poisoned == sent
+
+
+def exists(queue_client):
+    try:
+        queue_client.get_queue_properties()
+    except ResourceNotFoundError:
+        return False
+    return True
 
 
 def test_a_timer_tick_cut_by_a_killed_worker_is_followed_by_the_next(host, events):
@@ -76,6 +112,43 @@ def test_a_function_that_runs_too_long_is_cut_with_its_worker(host):
     assert run.outcome is Outcome.TIMED_OUT
     assert "functionTimeout" in run.error
     assert requests.get(f"{running.url}/quick", timeout=10).text == "quick"
+
+
+def test_an_app_that_keeps_dying_is_started_again_and_again(host):
+    running = host()
+
+    for _ in range(3):
+        killed = running.kill_worker()
+        assert running.worker_pid != killed
+        assert requests.get(f"{running.url}/api/item/1", timeout=10).text == "item 1"
+
+
+def test_the_worker_ends_with_a_host_that_is_killed(tmp_path: Path):
+    program = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from lab.host import FunctionsHost\n"
+        f"host = FunctionsHost(Path({str(APPS / 'hurried')!r}), {{}}, state=Path({str(tmp_path)!r}))\n"
+        "host.start()\n"
+        "print(host.worker_pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    deadline = wall_clock() + SECONDS
+    while not gone(ended.stdout.strip()) and wall_clock() < deadline:
+        threading.Event().wait(0.02)
+    assert ended.stdout.strip().isdigit()
+    assert gone(ended.stdout.strip())
+
+
+def test_the_front_speaks_tls_with_a_certificate_of_the_lab(host, tmp_path: Path):
+    authority = Authority.create(tmp_path, wall_clock())
+    leaf = authority.issue("host", addresses=["127.0.0.1"])
+    running = host("hurried", tls=Tls(leaf.certificate, leaf.key))
+
+    assert running.url.startswith("https://")
+    assert requests.get(f"{running.url}/quick", verify=str(authority.certificate), timeout=10).text == "quick"
 
 
 def test_stopping_lets_what_runs_end(host):
