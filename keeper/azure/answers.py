@@ -41,6 +41,8 @@ class Refusal:
     code: str
     message: str
     retry_after: timedelta = PATIENCE
+    body: object = None
+    """The whole answer, if it is JSON."""
 
 
 @contextmanager
@@ -81,12 +83,12 @@ def refusal_of(exc: "HttpResponseError") -> Refusal:
     try:
         body: Any = json.loads(response.text())
     except ValueError:
-        body = {}
+        body = None
     code, message = innermost(body)
     asked = response.headers.get("Retry-After", "")
     patience = timedelta(seconds=int(asked)) if asked.isdecimal() else PATIENCE
     fallback = str(getattr(exc, "error_code", None) or exc.reason or "")  # storage: the code is in a header
-    return Refusal(response.status_code, code or fallback, message or exc.message, patience)
+    return Refusal(response.status_code, code or fallback, message or exc.message, patience, body)
 
 
 def innermost(body: object) -> tuple[str, str]:

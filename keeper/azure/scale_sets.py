@@ -6,11 +6,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from keeper.azure.answers import in_our_words, innermost, meaning, of_refusal, refusal_of
+from keeper.azure.answers import in_our_words, meaning, of_refusal, refusal_of
 from keeper.azure.arm import arm_options
-from keeper.azure.growth import to_failure
 from keeper.azure.instances import MachineBody, ScaleSetBody, by_pool, to_instance
 from keeper.clock import Clock
+from keeper.core.failures import classify
 from keeper.core.model import Instance, Mode, Pool, PoolName, ScaleSet
 from keeper.errors import Gone, Permanent
 from keeper.ports import GrowthRefused, OperationResult, OperationStatus
@@ -114,8 +114,8 @@ class ScaleSetsArm:
         except HttpResponseError as exc:
             refusal = refusal_of(exc)
             if refusal.status in REFUSED_GROWTH:
-                failure = to_failure(pool.name, self._clock.now(), refusal.code, refusal.message)
-                raise GrowthRefused(failure) from exc
+                why = classify(pool.name, self._clock.now(), refusal.body or refusal.message, status=refusal.status)
+                raise GrowthRefused(why) from exc
             raise of_refusal(doing, refusal) from exc
         except AzureError as exc:
             raise meaning(doing, exc) from exc
@@ -137,8 +137,7 @@ class ScaleSetsArm:
         status = ENDED.get(str(body.get("status", "")).lower(), OperationStatus.RUNNING)
         if status is not OperationStatus.FAILED:
             return OperationResult(status)
-        code, message = innermost(body)
-        return OperationResult(status, to_failure(pool.name, self._clock.now(), code, message))
+        return OperationResult(status, classify(pool.name, self._clock.now(), body))
 
     def delete(self, pool: Pool, ids: Sequence[str]) -> None:
         """See the port. Azure refuses the whole batch when one id is unknown; the known ones are then asked for again."""

@@ -11,7 +11,8 @@ from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
-from keeper.errors import BadInput, Changed, LostLease
+from keeper.core.problems import FieldError
+from keeper.errors import Changed, LostLease
 from keeper.ports import Stored
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class MemoryRecords:
 
     def append(self, name: str, line: str) -> None:
         """See the port."""
-        self.logs.setdefault(name, []).append(line)
+        self.logs.setdefault(name, []).append(" ".join(line.splitlines()))
 
     def tail(self, name: str, most: int) -> list[str]:
         """See the port."""
@@ -138,7 +139,7 @@ class MemoryCorridor:
     def send(self, message: str, *, delay: timedelta = timedelta()) -> None:
         """See the port."""
         if len(message.encode()) > LARGEST_MESSAGE:
-            raise BadInput("message", f"at most {LARGEST_MESSAGE} bytes", str(len(message.encode())))
+            raise FieldError("message", f"at most {LARGEST_MESSAGE} bytes", len(message.encode()))
         self._waiting.append(_Waiting(self._now() + delay, next(self._numbers), message))
         self._waiting.sort()
 

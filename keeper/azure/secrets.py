@@ -1,0 +1,50 @@
+"""The secrets of the keeper's Key Vault."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from keeper.azure.answers import in_our_words
+from keeper.errors import Gone
+from keeper.settings import AzureSettings
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.keyvault.secrets import SecretClient
+
+    from keeper.azure.arm import Transport
+
+
+class VaultSecrets:
+    """Reads secrets. Nothing is kept: who asks knows how long an answer is good for, and rotated secrets are asked for anew."""
+
+    def __init__(
+        self, settings: AzureSettings, *, credential: "TokenCredential", transport: "Transport | None" = None
+    ) -> None:
+        self._settings = settings
+        self._credential = credential
+        self._transport = transport
+
+    @cached_property
+    def _client(self) -> "SecretClient":
+        from azure.keyvault.secrets import SecretClient  # noqa: PLC0415 -- an SDK, loaded when first used
+
+        from keeper.azure.arm import within_patience  # noqa: PLC0415 -- goes with it
+
+        transport = {"transport": self._transport} if self._transport else {}
+        return SecretClient(
+            self._settings.vault,
+            self._credential,
+            retry_total=2,
+            retry_backoff_factor=0.2,
+            retry_backoff_max=2,
+            raw_request_hook=within_patience,
+            **transport,
+        )
+
+    def read(self, name: str) -> str:
+        """The secret's newest value. One call, two the first time. Raises `Gone`, `Forbidden`, `Unreachable`, `Throttled`."""
+        with in_our_words(f"read the secret {name}"):
+            value = self._client.get_secret(name).value
+        if value is None:
+            raise Gone(f"the secret {name} has no value")
+        return value
