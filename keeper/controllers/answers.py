@@ -51,6 +51,7 @@ def status(records: Records, now: datetime) -> dict[str, object]:
         "pressures": [
             {"pool": p.pool, "rule": p.rule, "alert": p.alert, "fired": p.fired, "expires": p.expires}
             for p in memory.pressures
+            if p.resolved is None
         ],
         "setAside": [
             {"pool": s.pool, "why": s.kind, "until": s.until, "failures": s.failures} for s in memory.set_asides

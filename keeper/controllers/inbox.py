@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from keeper.controllers import autoscale
 from keeper.core.messages import Controller, Message, parse_message
 from keeper.errors import LostLease, Transient
-from keeper.ports import World
+from keeper.ports import Records, World
 from keeper.telemetry import Event, event
 
 TICKS: Mapping[Controller, Callable[[World, Message], autoscale.Outcome]] = {Controller.AUTOSCALE: autoscale.run}
@@ -35,9 +36,8 @@ def handle(world: World, text: str) -> None:
         world.corridor.send(text, delay=exc.retry_after)
 
 
-def bury(world: World, text: str) -> None:
+def bury(records: Records, text: str, now: datetime) -> None:
     """Record a message that could not be handled. The error event is what the alert rule watches."""
-    now = world.clock.now()
     line = json.dumps({"at": now.isoformat(), "message": text})
-    world.records.append(f"poison/{now:%Y-%m-%d}.jsonl", line)
+    records.append(f"poison/{now:%Y-%m-%d}.jsonl", line)
     event(Event.MESSAGE_POISONED, message=text[:500])

@@ -6,6 +6,7 @@ clusters may run side by side. Every process is ended by its id, tasks of a kill
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -32,7 +33,7 @@ BOOTSTRAP_SECRET = "6f1d0a3e-97c4-4d1b-8a52-3c0b7f6e9d21"
 
 def binary() -> Path | None:
     """The Nomad binary that `NOMAD_BIN` names or PATH holds, or None."""
-    named = os.environ.get("NOMAD_BIN") or shutil.which("nomad")  # noqa: TID251 -- how a user names a binary
+    named = os.environ.get("NOMAD_BIN") or shutil.which("nomad")
     return Path(named).resolve() if named and Path(named).exists() else None
 
 
@@ -55,6 +56,7 @@ class NomadProcesses:
     """A context manager: three servers with a leader and a management token; clients join and leave one by one."""
 
     nomad: Path
+    management_token: str = BOOTSTRAP_SECRET
     network: str = "127.42"
     servers: int = 3
     heartbeat: timedelta = timedelta(seconds=2)
@@ -160,7 +162,7 @@ class NomadProcesses:
         return answer.json() if answer.content else None
 
     def _certify(self, addresses: list[str]) -> None:
-        authority = Authority.create(self.directory, datetime.now(UTC))  # noqa: TID251 -- real processes, real time
+        authority = Authority.create(self.directory, datetime.now(UTC))
         names = ["server.global.nomad", "client.global.nomad", "localhost"]
         authority.issue("agent", names=names, addresses=[*addresses, "127.0.0.1"])
 
@@ -207,14 +209,14 @@ class NomadProcesses:
         )
 
     def _until(self, what: str, holds: Any) -> None:  # noqa: ANN401 -- any condition
-        deadline = time.monotonic() + START_SECONDS  # noqa: TID251 -- real processes, real time
-        while time.monotonic() < deadline:  # noqa: TID251 -- the same
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
             try:
                 if holds():
                     return
             except requests.RequestException:
                 pass
-            time.sleep(0.2)  # noqa: TID251 -- the same
+            time.sleep(0.2)
         logs = "\n".join((a.directory / "log").read_text(errors="replace")[-800:] for a in self.agents.values())
         raise TimeoutError(f"no {what} after {START_SECONDS} s:\n{logs}")
 
@@ -236,7 +238,5 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _signal(pid: int, what: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):  # gone already
         os.kill(pid, what)
-    except ProcessLookupError:
-        pass  # gone already

@@ -1,0 +1,126 @@
+"""The composition root: the only module that names concrete adapters. Everything is made once per process, when first used."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from keeper import settings as _settings
+from keeper.azure.corridor import StorageCorridor
+from keeper.azure.identity import managed_identity
+from keeper.azure.leases import BlobLeases
+from keeper.azure.metrics import MonitorUtilisation
+from keeper.azure.records import BlobRecords
+from keeper.azure.scale_sets import ScaleSetsArm
+from keeper.azure.secrets import VaultSecrets
+from keeper.azure.storage import Container
+from keeper.clock import Clock, SystemClock
+from keeper.controllers import answers, inbox
+from keeper.core.messages import Controller, Message
+from keeper.core.operations import Operation
+from keeper.nomad.cluster import NomadHttp
+from keeper.ports import Corridor, Records, World
+from keeper.settings import Settings
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """All that a door may touch: it stores, enqueues and answers from what is stored."""
+
+    records: Records
+    corridor: Corridor
+    clock: Clock
+    settings: Settings
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process; raises `SettingsError` with every problem."""
+    return _settings.from_environment()
+
+
+@cache
+def doors() -> Doors:
+    """What the doors need; loads neither Nomad's client nor Azure's management SDKs."""
+    return Doors(
+        BlobRecords(_container()),
+        StorageCorridor(settings().azure, credential=_credential()),
+        SystemClock(),
+        settings(),
+    )
+
+
+@cache
+def world() -> World:
+    """What the controllers need."""
+    azure, ours = settings().azure, doors()
+    secrets = VaultSecrets(azure, credential=_credential())
+    nomad = settings().nomad
+    return World(
+        nomad=NomadHttp(nomad, token=_secret(secrets, nomad.token_secret), ca=_secret(secrets, nomad.ca_secret)),
+        scale_sets=ScaleSetsArm(azure, settings().pools, credential=_credential(), clock=ours.clock),
+        utilisation=MonitorUtilisation(azure, credential=_credential()),
+        records=ours.records,
+        leases=BlobLeases(_container()),
+        corridor=ours.corridor,
+        clock=ours.clock,
+        settings=settings(),
+    )
+
+
+def now() -> datetime:
+    """The time."""
+    return doors().clock.now()
+
+
+def tick(message: Message) -> None:
+    """See `inbox.tick`."""
+    inbox.tick(world(), message)
+
+
+def handle(text: str) -> None:
+    """See `inbox.handle`."""
+    inbox.handle(world(), text)
+
+
+def bury(text: str) -> None:
+    """See `inbox.bury`."""
+    inbox.bury(doors().records, text, now())
+
+
+def store_once(operation: Operation) -> Operation:
+    """See `answers.store_once`."""
+    return answers.store_once(doors().records, operation)
+
+
+def operation(name: str) -> Operation:
+    """See `answers.stored_operation`."""
+    return answers.stored_operation(doors().records, name)
+
+
+def status() -> dict[str, object]:
+    """See `answers.status`."""
+    return answers.status(doors().records, now())
+
+
+def decisions(controller: Controller, day: str | None, most: int) -> list[dict[str, object]]:
+    """See `answers.decided`."""
+    return answers.decided(doors().records, controller, day, most, now())
+
+
+@cache
+def _credential() -> "TokenCredential":
+    return managed_identity(settings().azure.client_id)
+
+
+@cache
+def _container() -> Container:
+    return Container(settings().azure, credential=_credential())
+
+
+def _secret(secrets: VaultSecrets, name: str) -> Callable[[], str]:
+    return lambda: secrets.value(name)

@@ -1,0 +1,141 @@
+"""The two Nomad clusters a lab can have: the stand-in, and real processes. The lab sees one and the same thing."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Self
+
+import requests
+
+from lab.nomad.http.serve import TlsFiles
+from lab.nomad.processes import NomadProcesses
+from lab.nomad.server import LAB_TOKEN, NomadLab
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from lab.ca import Authority
+    from lab.membership import NodeShape
+
+KEEPER_RULES = """
+namespace "*" { policy = "read" }
+node { policy = "write" }
+agent { policy = "read" }
+operator { policy = "read" }
+"""
+"""What autoscale needs of Nomad, and no more: it reads work everywhere and changes nodes."""
+
+WATCHER_RULES = """
+namespace "*" { policy = "read" }
+node { policy = "read" }
+agent { policy = "read" }
+"""
+
+
+class _Side:
+    """What both have: tokens with just the rights they need, and a way to call the API."""
+
+    url: str
+    authority: Path
+    management_token: str
+    keeper_token: str
+    watcher_token: str
+
+    def request(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 -- decoded JSON
+        """Call the API with the management token; raises for an error status."""
+        answer = requests.request(
+            method,
+            self.url + path,
+            json=body,
+            headers={"X-Nomad-Token": self.management_token},
+            verify=str(self.authority),
+            timeout=10,
+        )
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def _make_tokens(self) -> None:
+        self.keeper_token = self._token("keeper", KEEPER_RULES)
+        self.watcher_token = self._token("watcher", WATCHER_RULES)
+
+    def _token(self, name: str, rules: str) -> str:
+        self.request("PUT", f"/v1/acl/policy/{name}", {"Name": name, "Rules": rules})
+        return str(
+            self.request("PUT", "/v1/acl/token", {"Name": name, "Type": "client", "Policies": [name]})["SecretID"]
+        )
+
+
+class StandInNomad(_Side):
+    """The stand-in behind its HTTP face."""
+
+    kind = "stand-in"
+
+    def __init__(self, authority: Authority) -> None:
+        leaf = authority.issue("nomad", names=["server.global.nomad", "localhost"], addresses=["127.0.0.1"])
+        self.authority = authority.certificate
+        self.management_token = LAB_TOKEN
+        self.lab = NomadLab(tls=TlsFiles(leaf.certificate, leaf.key, authority.certificate))
+        self._nodes: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        self.lab.start()
+        self.url = self.lab.url
+        self._make_tokens()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.lab.stop()
+
+    def server_urls(self) -> dict[str, str]:
+        """Every server's name and HTTP address."""
+        return {name: self.lab.urls[name] for name in self.lab.servers}
+
+    def join(self, name: str, shape: NodeShape, meta: Mapping[str, str]) -> None:
+        """Register a client."""
+        raise NotImplementedError
+
+    def leave(self, name: str) -> None:
+        """End a client as a deleted machine does; an unknown name is no error."""
+        raise NotImplementedError
+
+
+class RealNomad(_Side):
+    """Real processes."""
+
+    kind = "real"
+
+    def __init__(self, nomad: Path) -> None:
+        self.processes = NomadProcesses(nomad)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.processes)
+        self.url = self.processes.url
+        self.authority = self.processes.authority
+        self.management_token = self.processes.management_token
+        self._make_tokens()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def server_urls(self) -> dict[str, str]:
+        """Every server's name and HTTP address."""
+        return self.processes.server_urls()
+
+    def join(self, name: str, shape: NodeShape, meta: Mapping[str, str]) -> None:
+        """Start a client process."""
+        self.processes.join(
+            name,
+            cpu=shape.cpu,
+            memory=shape.memory,
+            node_class=shape.node_class,
+            node_pool=shape.node_pool,
+            datacenter=shape.datacenter,
+            meta=meta,
+        )
+
+    def leave(self, name: str) -> None:
+        """Kill the client's processes; an unknown name is no error."""
+        self.processes.kill(name)

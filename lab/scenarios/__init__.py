@@ -1,0 +1,1 @@
+"""Days of a cluster, one file each: what happens, and what must hold at the end."""
