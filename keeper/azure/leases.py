@@ -30,6 +30,8 @@ class BlobLease:
 
     def confirm(self) -> None:
         """See the port. Renews, so that the lease lasts its whole duration from now on. One call."""
+        if not self.lease.id:  # the SDK forgets the id of a lease that was given back
+            raise LostLease(f"the lease {self.name} was given back")
         with _in_words_of_leases(self.name):
             self.lease.renew()
 

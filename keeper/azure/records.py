@@ -91,7 +91,7 @@ def _create_log(blob: "BlobClient") -> None:
     from azure.core.exceptions import ResourceExistsError, ResourceModifiedError  # noqa: PLC0415 -- the same
 
     try:
-        blob.create_append_blob(etag="*", match_condition=MatchConditions.IfMissing)
+        blob.create_append_blob(match_condition=MatchConditions.IfMissing)
     except (ResourceExistsError, ResourceModifiedError):
         return
 

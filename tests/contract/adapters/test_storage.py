@@ -1,0 +1,302 @@
+"""Records, leases and corridor: one suite for the adapters in front of Azurite and for the stand-in in memory."""
+
+import base64
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from azure.core.credentials import AccessToken
+from azure.storage.blob import BlobLeaseClient, ContainerClient
+from azure.storage.queue import QueueClient
+
+from keeper.azure.corridor import QueueCorridor
+from keeper.azure.leases import BlobLeases
+from keeper.azure.records import BlobRecords
+from keeper.azure.storage import Container
+from keeper.core.problems import FieldError
+from keeper.errors import Changed, Gone, LostLease
+from keeper.settings import AzureSettings
+from lab.azure.tokens import Principal, Tenant
+from lab.ca import Authority
+from lab.clock import FakeClock, wall_clock
+from lab.storage import Azurite
+from lab.storage.memory import MemoryCorridor, MemoryLeases, MemoryRecords
+
+CLIENT = "0a0a0a0a-0000-4000-8000-000000000001"
+
+
+class Identity:
+    """The keeper's identity with a token for storage."""
+
+    def __init__(self):
+        tenant = Tenant("0c0c0c0c-0000-4000-8000-000000000001", wall_clock)
+        self._token, ends = tenant.issue(Principal(CLIENT, CLIENT), "https://storage.azure.com")
+        self._ends = int(ends.timestamp())
+
+    def get_token(self, *_scopes, **_options):
+        return AccessToken(self._token, self._ends)
+
+
+class Memory:
+    """The stand-in."""
+
+    def __init__(self):
+        self.clock = FakeClock()
+        self.records, self.leases = MemoryRecords(), MemoryLeases(self.clock)
+        self.corridor = MemoryCorridor(self.clock)
+
+    def take_over(self, name):
+        self.leases.break_lease(name)
+        self.leases.hold(name).__enter__()
+
+    def received(self):
+        return list(iter(self.corridor.receive, None))
+
+
+class Account:
+    """The adapters, each test with a container and a queue of its own."""
+
+    numbers = count()
+
+    def __init__(self, azurite, identity):
+        number = next(self.numbers)
+        settings = AzureSettings(
+            subscription=CLIENT,
+            client_id=CLIENT,
+            vault="https://vault.example",
+            blobs=azurite.blob_url,
+            queues=azurite.queue_url,
+            container=f"keeper-{number}",
+            queue=f"keeper-{number}",
+        )
+        self.container = ContainerClient(settings.blobs, settings.container, credential=identity)
+        self.queue = QueueClient(settings.queues, settings.queue, credential=identity)
+        self.container.create_container()
+        self.queue.create_queue()
+        self.held = Container(settings, credential=identity)
+        self.records, self.leases = BlobRecords(self.held), BlobLeases(self.held)
+        self.corridor = QueueCorridor(settings, credential=identity)
+        self.elsewhere = Container(
+            settings.__class__(**{**fields_of(settings), "container": "none"}), credential=identity
+        )
+
+    def take_over(self, name):
+        lease = BlobLeaseClient(self.container.get_blob_client(f"leases/{name}"))
+        lease.break_lease(lease_break_period=0)
+        lease.acquire(15)
+
+    def received(self):
+        return [base64.b64decode(message.content).decode() for message in self.queue.receive_messages()]
+
+    def close(self):
+        self.container.close()
+        self.queue.close()
+        self.held.client.close()
+
+
+def fields_of(settings):
+    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
+
+
+@pytest.fixture(scope="module")
+def azurite(tmp_path_factory):
+    authority = Authority.create(tmp_path_factory.mktemp("ca"), wall_clock())
+    leaf = authority.issue("storage", addresses=["127.0.0.1"])
+    with Azurite(leaf, trust=authority.certificate) as storage, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(authority.certificate))
+        yield storage
+
+
+@pytest.fixture(scope="module")
+def identity():
+    return Identity()
+
+
+@pytest.fixture
+def account(azurite, identity):
+    made = Account(azurite, identity)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["memory", "azurite"])
+def store(request):
+    return Memory() if request.param == "memory" else request.getfixturevalue("account")
+
+
+class TestRecords:
+    def test_a_record_is_read_as_it_was_written(self, store):
+        version = store.records.save("autoscale/memory", b"\x00one", version=None)
+
+        stored = store.records.load("autoscale/memory")
+
+        assert (stored.body, stored.version) == (b"\x00one", version)
+
+    def test_an_empty_record_is_a_record(self, store):
+        version = store.records.save("empty", b"", version=None)
+
+        assert store.records.load("empty").body == b""
+        assert store.records.load("empty").version == version
+
+    def test_there_is_nothing_where_nothing_was_written(self, store):
+        assert store.records.load("nothing") is None
+        assert store.records.names("") == []
+        assert store.records.tail("nothing", 5) == []
+
+    def test_a_record_is_written_again_only_by_who_read_its_newest_version(self, store):
+        first = store.records.save("record", b"1", version=None)
+        second = store.records.save("record", b"2", version=first)
+
+        assert second != first
+        with pytest.raises(Changed):
+            store.records.save("record", b"3", version=first)
+        assert store.records.load("record").body == b"2"
+
+    def test_a_record_is_made_once(self, store):
+        store.records.save("record", b"1", version=None)
+
+        with pytest.raises(Changed):
+            store.records.save("record", b"2", version=None)
+
+    def test_a_record_that_is_gone_is_not_written_again(self, store):
+        with pytest.raises(Changed):
+            store.records.save("record", b"1", version='"0x8DC0000000000"')
+
+    def test_names_are_those_of_records_that_start_alike(self, store):
+        for name in ("operations/b", "operations/a", "other"):
+            store.records.save(name, b"", version=None)
+        store.records.append("operations/log", "a log is no record")
+
+        assert store.records.names("operations/") == ["operations/a", "operations/b"]
+
+    def test_of_several_writers_one_wins(self, store):
+        version = store.records.save("record", b"", version=None)
+
+        def attempt(number):
+            try:
+                return store.records.save("record", str(number).encode(), version=version)
+            except Changed:
+                return None
+
+        with ThreadPoolExecutor(4) as pool:
+            won = [written for written in pool.map(attempt, range(8)) if written]
+
+        assert [store.records.load("record").version] == won
+
+
+class TestLogs:
+    def test_lines_come_back_in_the_order_they_were_added(self, store):
+        for number in range(5):
+            store.records.append("decisions/2026-01-05.jsonl", f"line {number} é")
+
+        assert store.records.tail("decisions/2026-01-05.jsonl", 3) == [f"line {number} é" for number in (2, 3, 4)]
+        assert len(store.records.tail("decisions/2026-01-05.jsonl", 99)) == 5
+        assert store.records.tail("decisions/2026-01-05.jsonl", 0) == []
+
+    def test_the_end_of_a_long_log_is_read_without_its_beginning(self, store):
+        store.records.append("log", "x" * 50_000)
+        lines = [f"{number} " + "y" * 5000 for number in range(6)]
+        for line in lines:
+            store.records.append("log", line)
+
+        assert store.records.tail("log", 2) == lines[-2:]
+        assert [len(line) for line in store.records.tail("log", 7)] == [50_000] + [5002] * 6
+
+    def test_a_line_stays_one_line(self, store):
+        store.records.append("log", "one\ntwo")
+
+        assert store.records.tail("log", 9) == ["one two"]
+
+
+class TestLeases:
+    def test_a_lease_is_held_by_one_at_a_time(self, store):
+        with store.leases.hold("cluster") as lease:
+            lease.confirm()
+            with pytest.raises(LostLease), store.leases.hold("cluster"):
+                pass
+            with store.leases.hold("snapshot"):
+                lease.confirm()
+
+    def test_a_lease_is_free_again_after_the_block_also_when_it_failed(self, store):
+        with pytest.raises(ZeroDivisionError), store.leases.hold("cluster"):
+            raise ZeroDivisionError
+        with store.leases.hold("cluster"):
+            pass
+        with store.leases.hold("cluster") as lease:
+            lease.confirm()
+
+    def test_a_lease_taken_over_stops_the_first_holder(self, store):
+        with store.leases.hold("cluster") as lease:
+            store.take_over("cluster")
+
+            with pytest.raises(LostLease):
+                lease.confirm()
+
+        with pytest.raises(LostLease), store.leases.hold("cluster"):
+            pass  # the end of the first block did not end the second holder's lease
+
+    def test_a_lease_given_back_confirms_nothing(self, store):
+        with store.leases.hold("cluster") as lease:
+            pass
+
+        with pytest.raises(LostLease):
+            lease.confirm()
+
+    def test_lost_leases_are_worth_trying_again_soon(self, store):
+        with store.leases.hold("cluster"), pytest.raises(LostLease) as lost, store.leases.hold("cluster"):
+            pass
+
+        assert lost.value.retry_after <= timedelta(seconds=60)
+
+
+class TestCorridor:
+    def test_a_message_is_received_as_it_was_sent(self, store):
+        store.corridor.send('{"cause": "é"}')
+
+        assert store.received() == ['{"cause": "é"}']
+
+    def test_a_delayed_message_is_not_received_before_its_time(self, store):
+        store.corridor.send("later", delay=timedelta(minutes=5))
+        store.corridor.send("now")
+
+        assert store.received() == ["now"]
+
+    def test_the_largest_message_goes_through_and_a_larger_one_is_named(self, store):
+        store.corridor.send("x" * 49152)
+
+        with pytest.raises(FieldError, match="message: expected at most 49152 bytes, got 49153"):
+            store.corridor.send("x" * 49153)
+        assert [len(message) for message in store.received()] == [49152]
+
+
+class TestMemoryOnly:
+    def test_a_killed_tick_releases_nothing_and_its_lease_runs_out(self):
+        store = Memory()
+        with pytest.raises(KeyboardInterrupt), store.leases.hold("cluster"):
+            raise KeyboardInterrupt
+
+        with pytest.raises(LostLease), store.leases.hold("cluster"):
+            pass
+        store.clock.advance(timedelta(seconds=30))
+        with store.leases.hold("cluster"):
+            pass
+
+    def test_the_simulator_learns_when_the_next_message_is_due(self):
+        store = Memory()
+        store.corridor.send("later", delay=timedelta(minutes=5))
+
+        assert store.corridor.next_due() == store.clock() + timedelta(minutes=5)
+        store.clock.advance(timedelta(minutes=5))
+        assert store.received() == ["later"]
+        assert store.corridor.next_due() is None
+
+
+class TestAzureOnly:
+    def test_a_missing_container_is_no_empty_one(self, account):
+        records = BlobRecords(account.elsewhere)
+
+        for call in (lambda: records.load("x"), lambda: records.tail("x", 1), lambda: records.append("x", "y")):
+            with pytest.raises(Gone):
+                call()
+        account.elsewhere.client.close()
