@@ -1,5 +1,8 @@
 """HTTP API: operations, status, decisions. Everything answered here is a stored record; nothing is looked up in Nomad or Azure."""
 
+# The decorators of azure-functions take untyped keyword arguments.
+# pyright: reportUnknownMemberType=false
+
 from dataclasses import replace
 from hashlib import sha256
 from http import HTTPStatus

@@ -26,6 +26,10 @@ class Role(StrEnum):
     OPERATOR = "Keeper.Operator"
 
 
+class NotOurs(FieldError):
+    """Well-formed, but about something that is not the keeper's."""
+
+
 class TooLarge(Exception):
     """The body is larger than HTTP_MAX_BODY_BYTES."""
 
@@ -50,28 +54,41 @@ def problem(status: HTTPStatus, code: str, message: str, **more: object) -> func
     return reply({"error": {"code": code, "message": message, **more}}, status, headers)
 
 
+ANSWERS: Mapping[type[Exception], tuple[HTTPStatus, str]] = {
+    FieldError: (HTTPStatus.BAD_REQUEST, "InvalidField"),
+    NotOurs: (HTTPStatus.UNPROCESSABLE_ENTITY, "NotOurs"),
+    TooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "BodyTooLarge"),
+    NotAllowed: (HTTPStatus.FORBIDDEN, "MissingRole"),
+    errors.Gone: (HTTPStatus.NOT_FOUND, "NotFound"),
+    errors.Refused: (HTTPStatus.CONFLICT, "Refused"),
+    errors.Transient: (HTTPStatus.SERVICE_UNAVAILABLE, "TryAgain"),
+}
+"""The one table from error to status; anything not named here is a fault of ours and fails the invocation."""
+
+
 def answered(door: Door) -> Door:
-    """Turn the errors of a door into answers; anything not named here is a fault of ours and fails the invocation."""
+    """Turn the errors of a door into answers."""
 
     @functools.wraps(door)
     def answer(req: func.HttpRequest) -> func.HttpResponse:
         try:
             return door(req)
-        except FieldError as exc:
-            return problem(HTTPStatus.BAD_REQUEST, "InvalidField", str(exc), field=exc.field, expected=exc.expected)
-        except TooLarge as exc:
-            return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "BodyTooLarge", str(exc))
-        except NotAllowed as exc:
-            return problem(HTTPStatus.FORBIDDEN, "MissingRole", str(exc))
-        except errors.Gone as exc:
-            return problem(HTTPStatus.NOT_FOUND, "NotFound", str(exc))
-        except errors.Refused as exc:
-            return problem(HTTPStatus.CONFLICT, "Refused", str(exc))
-        except errors.Transient as exc:
-            wait = max(1, round(exc.retry_after.total_seconds()))
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "TryAgain", str(exc), retry_after=wait)
+        except tuple(ANSWERS) as exc:
+            status, code = next(ANSWERS[kind] for kind in type(exc).__mro__ if kind in ANSWERS)
+            return problem(status, code, str(exc), **_more(exc))
 
     return answer
+
+
+def _more(exc: Exception) -> dict[str, object]:
+    """What an answer says besides its sentence."""
+    match exc:
+        case FieldError():
+            return {"field": exc.field, "expected": exc.expected}
+        case errors.Transient():
+            return {"retry_after": max(1, round(exc.retry_after.total_seconds()))}
+        case _:
+            return {}
 
 
 def decoded(req: func.HttpRequest) -> object:

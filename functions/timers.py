@@ -1,5 +1,8 @@
 """One timer per controller. A timer is its own retry: it runs the tick itself and enqueues nothing."""
 
+# The decorators of azure-functions take untyped keyword arguments.
+# pyright: reportUnknownMemberType=false
+
 import azure.functions as func
 
 from keeper import wiring

@@ -1,5 +1,8 @@
 """The other end of the corridor: one message, one controller tick; and what becomes of messages nobody can handle."""
 
+# The decorators of azure-functions take untyped keyword arguments.
+# pyright: reportUnknownMemberType=false
+
 import azure.functions as func
 
 from keeper import wiring

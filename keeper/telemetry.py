@@ -47,7 +47,7 @@ class Event(Enum):
         self.meaning = meaning
 
 
-def event(what: Event, **facts: object) -> None:
+def event(what: Event, /, **facts: object) -> None:
     """Say that something happened. Ids are always named `node`, `instance`, `pool`, `operation`."""
     _log.log(what.level, "%s", json.dumps({"event": what.label, **facts}, default=_plain, separators=(",", ":")))
 
