@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import azure.functions as func
 
-from functions.replies import Role, answered, caller, decoded, reply
+from functions.replies import Role, answered, caller, decoded, header, reply
 from keeper import errors, wiring
 from keeper.core import operations
 from keeper.core.messages import Controller, Kind, Message
@@ -82,7 +82,7 @@ def decisions(req: func.HttpRequest) -> func.HttpResponse:
 
 def _id(req: func.HttpRequest) -> str:
     """An operation's id: derived from the Idempotency-Key when there is one, so that a retried request finds the first."""
-    key = req.headers.get("Idempotency-Key")
+    key = header(req, "Idempotency-Key")
     if key is None:
         return str(uuid4())
     if not 0 < len(key) <= LONGEST_KEY:

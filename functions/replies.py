@@ -103,6 +103,12 @@ def decoded(req: func.HttpRequest) -> object:
         raise FieldError("body", "JSON", body[:60].decode(errors="replace")) from None
 
 
+def header(req: func.HttpRequest, name: str) -> str | None:
+    """One header of the request, or None."""
+    headers = cast("Mapping[str, str]", req.headers)  # pyright: ignore[reportUnknownMemberType] -- untyped in azure-functions
+    return headers.get(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks. Azure's authentication layer sets the header and removes any that came from outside."""
@@ -113,7 +119,7 @@ class Caller:
 
 def caller(req: func.HttpRequest, needs: Role) -> Caller:
     """The caller, who holds the role (an operator may read); raises `NotAllowed` when roles are required and missing."""
-    who = _principal(req.headers.get("X-MS-CLIENT-PRINCIPAL"))
+    who = _principal(header(req, "X-MS-CLIENT-PRINCIPAL"))
     enough = {needs, Role.OPERATOR}
     if wiring.settings().doors.require_roles and not who.roles & enough:
         raise NotAllowed(f"the app role {needs} is needed, got {', '.join(sorted(who.roles)) or 'none'}")
