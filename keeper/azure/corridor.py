@@ -20,7 +20,7 @@ LARGEST = 48 * 1024
 """Bytes of text in one message: 64 KiB as base64 (https://learn.microsoft.com/rest/api/storageservices/put-message)."""
 
 
-class QueueCorridor:
+class StorageCorridor:
     """The `Corridor` port. The queue must exist. Messages are base64, as the Functions queue trigger expects them."""
 
     def __init__(

@@ -10,7 +10,7 @@ from azure.core.credentials import AccessToken
 from azure.storage.blob import BlobLeaseClient, ContainerClient
 from azure.storage.queue import QueueClient
 
-from keeper.azure.corridor import QueueCorridor
+from keeper.azure.corridor import StorageCorridor
 from keeper.azure.leases import BlobLeases
 from keeper.azure.records import BlobRecords
 from keeper.azure.storage import Container
@@ -76,7 +76,7 @@ class Account:
         self.queue.create_queue()
         self.held = Container(settings, credential=identity)
         self.records, self.leases = BlobRecords(self.held), BlobLeases(self.held)
-        self.corridor = QueueCorridor(settings, credential=identity)
+        self.corridor = StorageCorridor(settings, credential=identity)
         self.elsewhere = Container(
             settings.__class__(**{**fields_of(settings), "container": "none"}), credential=identity
         )
