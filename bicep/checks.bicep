@@ -1,0 +1,81 @@
+metadata name = 'Checks'
+metadata description = 'What no type can say about the parameters. Each problem names its parameter; main.bicep refuses them all at once.'
+
+import { ClientPool, Subnets } from 'types.bicep'
+
+@description('An IPv4 address as a number.')
+func number(address string) int =>
+  reduce(map(split(address, '.'), part => int(part)), 0, (sum, part) => int(sum) * 256 + int(part))
+
+@description('Whether two prefixes share an address.')
+func overlap(one string, other string) bool =>
+  number(parseCidr(one).network) <= number(parseCidr(other).broadcast) && number(parseCidr(other).network) <= number(parseCidr(one).broadcast)
+
+@description('Whether a prefix lies inside another.')
+func inside(inner string, outer string) bool =>
+  number(parseCidr(inner).network) >= number(parseCidr(outer).network) && number(parseCidr(inner).broadcast) <= number(parseCidr(outer).broadcast)
+
+@description('Longest prefix that Azure or the cluster can work with, by subnet.')
+func longest(subnet string) int =>
+  { bastion: 26, firewall: 26, functions: 27, gateway: 26, servers: 28, data: 27, management: 29, clients: 28 }[subnet]
+
+@export()
+@description('Subnets that overlap, that are too small, or that lie outside the network.')
+func subnetProblems(network string, subnets Subnets) string[] =>
+  concat(
+    map(
+      filter(items(subnets), subnet => !inside(string(subnet.value), network)),
+      subnet => 'subnets.${subnet.key} (${subnet.value}) must lie inside addressPrefix (${network})'
+    ),
+    map(
+      filter(items(subnets), subnet => parseCidr(string(subnet.value)).cidr > longest(subnet.key)),
+      subnet => 'subnets.${subnet.key} (${subnet.value}) is too small: /${longest(subnet.key)} or larger'
+    ),
+    flatten(map(
+      items(subnets),
+      one =>
+        map(
+          filter(items(subnets), other => one.key < other.key && overlap(string(one.value), string(other.value))),
+          other => 'subnets.${one.key} (${one.value}) and subnets.${other.key} (${other.value}) overlap'
+        )
+    ))
+  )
+
+@export()
+@description('Pools whose limits contradict each other, that share a name, or that do not fit the subnet of the clients.')
+func poolProblems(pools ClientPool[], clients string, known string[]) string[] =>
+  concat(
+    map(
+      filter(pools, pool => pool.max < pool.min),
+      pool => 'clientPools: max (${pool.max}) of pool ${pool.name} must be at least its min (${pool.min})'
+    ),
+    map(
+      filter(pools, pool => length(filter(pools, other => other.name == pool.name)) > 1),
+      pool => 'clientPools: the name ${pool.name} is given more than once'
+    ),
+    map(
+      filter(pools, pool => pool.?node == null && !contains(known, pool.?sku ?? 'Standard_D4s_v5')),
+      pool =>
+        'clientPools: size ${pool.?sku ?? ''} of pool ${pool.name} is not in sizes.json; give its node (cores, cpuMhz, memoryMb, diskMb)'
+    ),
+    empty(pools) ? ['clientPools must name at least one pool'] : [],
+    reduce(map(pools, pool => pool.max), 0, (sum, most) => int(sum) + int(most)) > number(parseCidr(clients).broadcast) - number(parseCidr(clients).network) - 4
+      ? ['subnets.clients (${clients}) is too small for the max of all clientPools together']
+      : []
+  )
+
+@export()
+@description('Choices about zones and disks that exclude each other.')
+func placementProblems(placement string, zones string[]?, pools ClientPool[], disk string) string[] =>
+  concat(
+    placement == 'AvailabilitySet' && !empty(zones ?? [])
+      ? ['zones must not be given with placement AvailabilitySet: Azure puts a machine into one or the other']
+      : [],
+    placement == 'Zones' && zones != null && empty(zones ?? [])
+      ? ['zones must name at least one zone with placement Zones']
+      : [],
+    placement == 'AvailabilitySet' && !empty(filter(pools, pool => !empty(pool.?zones ?? [])))
+      ? ['clientPools: zones must not be given with placement AvailabilitySet']
+      : [],
+    placement == 'AvailabilitySet' && disk != 'Premium_LRS' ? ['serverDisk ${disk} needs placement Zones'] : []
+  )

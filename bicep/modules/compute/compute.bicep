@@ -1,0 +1,237 @@
+metadata name = 'Compute'
+metadata description = 'Every machine: servers, client pools, a dedicated Consul, a jump box; and the keeper\'s right to size and repair them.'
+
+import { House, Identity, Parts, PlannedPool, SharedKnobs, VaultNames } from '../../types.bicep'
+import { userDataOf } from 'userData.bicep'
+
+/*** WHAT THE CALLER DECIDES ***/
+@description('Required. Naming, tags and diagnostics.')
+param house House
+
+@description('Required. How every machine is made.')
+param machines { adminUsername: string, sshPublicKey: string, ubuntu: '22.04' | '24.04', collectionRuleId: string }
+
+@description('Required. Which optional parts are on.')
+param parts Parts
+
+@description('Required. Identity of the disk encryption set; null for keys of the platform.')
+param disks Identity?
+
+@description('Required. Address of the disk key, without a version; empty for keys of the platform.')
+param diskKeyUri string
+
+@description('Required. Resource id of the vault of the disk key.')
+param keeperVaultId string
+
+@description('Required. Number of servers.')
+@allowed([3, 5])
+param serverCount int
+
+@description('Required. Size of a server.')
+param serverSku string
+
+@description('Required. Kind of the data disk of a server.')
+param serverDisk 'Premium_LRS' | 'PremiumV2_LRS' | 'UltraSSD_LRS'
+
+@description('Required. Zones to take in turn; empty for availability sets.')
+param zones string[]
+
+@description('Required. Address of each server, in order.')
+param serverAddresses string[]
+
+@description('Required. Address of each machine of a dedicated Consul, in order; empty for none.')
+param consulAddresses string[]
+
+@description('Required. Address of the jump box; empty for none.')
+param jumpBoxAddress string
+
+@description('Required. Resource id of each subnet.')
+param subnetIds object
+
+@description('Required. Backend pool of the servers, by resource id.')
+param serverPoolId string
+
+@description('Required. Backend pools of Application Gateway, by resource id.')
+param gatewayPoolIds string[]
+
+@description('Required. What every member must know; each role adds its own.')
+param knobs SharedKnobs
+
+@description('Required. Address of the vault of each role.')
+param vaultUrls VaultNames
+
+@description('Required. Address of the corridor, which only servers may send to.')
+param queueUrl string
+
+@description('Required. Seal key of HashiCorp Vault; null for none.')
+param vaultSeal { vaultName: string, keyName: string, tenantId: string }?
+
+@description('Required. Key that wraps Nomad\'s root keyring.')
+param keyringKey { vaultName: string, keyName: string, tenantId: string }
+
+@description('Required. The pools, with every default filled in.')
+param pools PlannedPool[]
+
+@description('Required. Identity of the keeper.')
+param keeper Identity
+
+@description('Required. Name (a GUID) of the keeper\'s role over machines.')
+param keeperRole string
+
+@description('Required. Identity of the servers.')
+param servers Identity
+
+@description('Required. Identity of the clients.')
+param clients Identity
+
+@description('Required. Identity of the machines of a dedicated Consul; null for none.')
+param consul Identity?
+
+@description('Required. Identity of the jump box; null for none.')
+param jumpBox Identity?
+
+@description('Required. Object id of the Entra group that may log in to machines as administrator; empty for none.')
+param adminGroupId string
+
+@description('Required. Name (a GUID) of the role to log in to machines as administrator.')
+param adminRole string
+
+@description('Required. Hour of the day, UTC, at which a patching window opens.')
+param patchingHour string
+
+/*** VARIABLES ***/
+var windows = map(
+  range(1, 3),
+  number => resourceId('Microsoft.Maintenance/maintenanceConfigurations', 'mc-${house.cluster}-${number}')
+)
+var machineHouse = union(machines, { diskEncryptionSetId: !parts.disks ? '' : diskEncryption!.outputs.id })
+
+/*** RESOURCES ***/
+resource operates 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, 'keeper', keeperRole)
+  properties: {
+    principalId: keeper.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', keeperRole)
+    description: 'The keeper sizes and repairs client pools, and restarts servers one at a time.'
+  }
+}
+
+resource administers 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(adminGroupId)) {
+  name: guid(resourceGroup().id, adminGroupId, adminRole)
+  properties: {
+    principalId: adminGroupId
+    principalType: 'Group'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', adminRole)
+    description: 'Operators log in to machines with Entra ID, for what runbooks ask of a person.'
+  }
+}
+
+module diskEncryption 'diskEncryption.bicep' = if (parts.disks) {
+  name: 'disk-encryption'
+  params: { house: house, identityId: disks.?id ?? '', vaultId: keeperVaultId, keyUrl: diskKeyUri }
+}
+
+module patching '../protection/patching.bicep' = {
+  name: 'patching'
+  params: { cluster: house.cluster, location: house.location, tags: house.tags, startTime: patchingHour }
+}
+
+module serverMachines 'servers.bicep' = {
+  name: 'servers'
+  params: {
+    house: house
+    machines: machineHouse
+    role: 'server'
+    count: serverCount
+    addresses: serverAddresses
+    sku: serverSku
+    zones: zones
+    subnetId: subnetIds.servers
+    backendPoolIds: [serverPoolId]
+    identityId: servers.id
+    dataDisk: { sku: serverDisk, sizeGb: 128 }
+    maintenanceIds: windows
+    knobs: union(knobs, {
+      vaultUrl: vaultUrls.servers
+      identityClientId: servers.clientId
+      queueUrl: queueUrl
+      vaultSeal: vaultSeal
+      keyringKey: keyringKey
+      dataDiskLun: 0
+    })
+  }
+  dependsOn: [patching]
+}
+
+module consulMachines 'servers.bicep' = if (parts.consul) {
+  name: 'consul'
+  params: {
+    house: house
+    machines: machineHouse
+    role: 'consul'
+    count: 3
+    addresses: consulAddresses
+    sku: 'Standard_D2s_v5'
+    zones: zones
+    subnetId: subnetIds.data
+    backendPoolIds: []
+    identityId: consul!.id
+    dataDisk: { sku: 'Premium_LRS', sizeGb: 128 }
+    maintenanceIds: windows
+    knobs: union(knobs, { vaultUrl: vaultUrls.consul, identityClientId: consul!.clientId, dataDiskLun: 0 })
+  }
+  dependsOn: [patching]
+}
+
+module clientPools 'pool.bicep' = [
+  for pool in pools: {
+    name: 'pool-${pool.name}'
+    params: {
+      house: house
+      machines: machineHouse
+      pool: pool
+      subnetId: subnetIds.clients
+      identityId: clients.id
+      gatewayPoolIds: gatewayPoolIds
+      userData: userDataOf(
+        'client',
+        union(knobs, {
+          vaultUrl: vaultUrls.clients
+          identityClientId: clients.clientId
+          datacenter: pool.datacenter
+          nodePool: pool.nodePool
+          nodeClass: pool.nodeClass
+          pool: pool.name
+        })
+      )
+    }
+  }
+]
+
+module jumpBoxMachine 'machine.bicep' = if (parts.jumpBox) {
+  name: 'jump-box'
+  params: {
+    house: house
+    machines: machineHouse
+    name: '${house.cluster}-jumpbox'
+    sku: 'Standard_B2s_v2'
+    zone: empty(zones) ? '' : zones[0]
+    availabilitySetId: ''
+    subnetId: subnetIds.management
+    address: jumpBoxAddress
+    backendPoolIds: []
+    identityId: jumpBox!.id
+    userData: ''
+    dataDisk: null
+    maintenanceId: windows[0]
+  }
+  dependsOn: [patching]
+}
+
+/*** WHAT THIS MODULE PROMISES ***/
+@description('Names of the servers, in order.')
+output serverNames string[] = serverMachines.outputs.names
+
+@description('Resource id of the scale set of each pool.')
+output scaleSetIds string[] = [for (pool, index) in pools: clientPools[index].outputs.id]

@@ -1,0 +1,127 @@
+metadata name = 'Azure Firewall'
+metadata description = 'The way out for networks that must name every destination.'
+
+import { House, Subnets } from '../../types.bicep'
+
+/*** WHAT THE CALLER DECIDES ***/
+@description('Required. Naming, tags and diagnostics.')
+param house House
+
+@description('Required. Resource id of AzureFirewallSubnet.')
+param subnetId string
+
+@description('Required. Prefix of every subnet: the machines behind the firewall.')
+param subnets Subnets
+
+@description('Required. Zones of the region that the cluster uses; empty where there are none.')
+param zones string[]
+
+/*** VARIABLES ***/
+var machines = [subnets.management, subnets.servers, subnets.clients, subnets.data, subnets.functions]
+
+/*** RESOURCES ***/
+resource publicIp 'Microsoft.Network/publicIPAddresses@2025-01-01' = {
+  name: 'pip-${house.cluster}-firewall'
+  location: house.location
+  tags: house.tags
+  sku: { name: 'Standard' }
+  zones: empty(zones) ? null : zones
+  properties: { publicIPAllocationMethod: 'Static' }
+}
+
+resource policy 'Microsoft.Network/firewallPolicies@2024-10-01' = {
+  name: 'afwp-${house.cluster}'
+  location: house.location
+  tags: house.tags
+  properties: {
+    sku: { tier: 'Standard' }
+    threatIntelMode: 'Deny'
+    dnsSettings: { enableProxy: true }
+  }
+}
+
+resource rules 'Microsoft.Network/firewallPolicies/ruleCollectionGroups@2024-10-01' = {
+  parent: policy
+  name: 'machines'
+  properties: {
+    priority: 200
+    ruleCollections: [
+      {
+        name: 'what-machines-need'
+        ruleCollectionType: 'FirewallPolicyFilterRuleCollection'
+        priority: 100
+        action: { type: 'Allow' }
+        rules: [
+          {
+            ruleType: 'ApplicationRule'
+            name: 'releases-and-updates'
+            description: 'Signed releases of Nomad, Consul, Vault, CNI and Docker, and the updates of Ubuntu.'
+            sourceAddresses: machines
+            protocols: [{ protocolType: 'Https', port: 443 }, { protocolType: 'Http', port: 80 }]
+            targetFqdns: [
+              'releases.hashicorp.com'
+              'github.com'
+              'release-assets.githubusercontent.com'
+              'download.docker.com'
+              '*.docker.io'
+              '*.docker.com'
+              '*.ubuntu.com'
+            ]
+          }
+        ]
+      }
+      {
+        name: 'what-azure-needs'
+        ruleCollectionType: 'FirewallPolicyFilterRuleCollection'
+        priority: 110
+        action: { type: 'Allow' }
+        rules: [
+          {
+            ruleType: 'NetworkRule'
+            name: 'azure-services'
+            description: 'Sign-in, management, metrics and logs of Azure itself.'
+            sourceAddresses: machines
+            ipProtocols: ['TCP']
+            destinationAddresses: ['AzureActiveDirectory', 'AzureResourceManager', 'AzureMonitor', 'Storage']
+            destinationPorts: ['443']
+          }
+          {
+            ruleType: 'NetworkRule'
+            name: 'time'
+            description: 'Clocks that agree are what Raft and certificates stand on.'
+            sourceAddresses: machines
+            ipProtocols: ['UDP']
+            destinationAddresses: ['*']
+            destinationPorts: ['123']
+          }
+        ]
+      }
+    ]
+  }
+}
+
+resource firewall 'Microsoft.Network/azureFirewalls@2025-05-01' = {
+  name: 'afw-${house.cluster}'
+  location: house.location
+  tags: house.tags
+  zones: empty(zones) ? null : zones
+  properties: {
+    sku: { name: 'AZFW_VNet', tier: 'Standard' }
+    firewallPolicy: { id: policy.id }
+    threatIntelMode: 'Deny'
+    ipConfigurations: [
+      { name: 'out', properties: { subnet: { id: subnetId }, publicIPAddress: { id: publicIp.id } } }
+    ]
+  }
+  dependsOn: [rules]
+}
+
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'to-workspace'
+  scope: firewall
+  properties: {
+    workspaceId: house.workspaceId
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
+  }
+}

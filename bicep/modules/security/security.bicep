@@ -1,0 +1,183 @@
+metadata name = 'Security'
+metadata description = 'Vaults, their keys, and every right in them. Each role has a vault of its own, so that a machine can read just its own secrets.'
+
+import { House, Identity, Parts, VaultNames } from '../../types.bicep'
+import { roles } from '../../roles.bicep'
+
+/*** WHAT THE CALLER DECIDES ***/
+@description('Required. Naming, tags and diagnostics.')
+param house House
+
+@description('Required. Name of each vault.')
+param vaultNames VaultNames
+
+@description('Required. Resource id of the data subnet.')
+param subnetId string
+
+@description('Required. Resource id of the private DNS zone of vaults.')
+param zoneId string
+
+@description('Required. Names (GUIDs) of the keeper\'s own roles.')
+param keeperRoles { machines: string, joins: string, authority: string, publisher: string }
+
+@description('Required. Identity of the keeper.')
+param keeper Identity
+
+@description('Required. Identity of the servers.')
+param servers Identity
+
+@description('Required. Identity of the clients.')
+param clients Identity
+
+@description('Required. Identity of the machines of a dedicated Consul; null for none.')
+param consul Identity?
+
+@description('Required. Identity of the disk encryption set; null for keys of the platform.')
+param disks Identity?
+
+@description('Required. Identity of Application Gateway; null for none.')
+param gateway Identity?
+
+@description('Required. Whether keys live in a hardware module.')
+param hardware bool
+
+@description('Required. Which optional parts are on.')
+param parts Parts
+
+@description('Required. Name of the identity of the clients.')
+param clientsIdentityName string
+
+/*** VARIABLES ***/
+var sku = hardware ? 'premium' : 'standard'
+var publish = {
+  who: 'keeper'
+  principalId: keeper.principalId
+  role: keeperRoles.publisher
+  why: 'The keeper makes every secret and certificate that these machines read.'
+}
+
+/*** RESOURCES ***/
+module keeperVault 'keyVault.bicep' = {
+  name: 'vault-keeper'
+  params: {
+    house: house
+    name: vaultNames.keeper
+    subnetId: subnetId
+    zoneId: zoneId
+    sku: sku
+    grants: [
+      {
+        who: 'keeper'
+        principalId: keeper.principalId
+        role: keeperRoles.authority
+        why: 'The keeper signs certificates with the CA key, wraps snapshot keys, and keeps its own tokens here. Nobody else reads this vault.'
+      }
+    ]
+  }
+}
+
+module serversVault 'keyVault.bicep' = {
+  name: 'vault-servers'
+  params: {
+    house: house
+    name: vaultNames.servers
+    subnetId: subnetId
+    zoneId: zoneId
+    sku: sku
+    grants: [
+      publish
+      {
+        who: 'servers'
+        principalId: servers.principalId
+        role: roles.secretsUser
+        why: 'Servers read their gossip key, certificate and bundle. This vault holds nothing else.'
+      }
+    ]
+  }
+}
+
+module clientsVault 'keyVault.bicep' = {
+  name: 'vault-clients'
+  params: {
+    house: house
+    name: vaultNames.clients
+    subnetId: subnetId
+    zoneId: zoneId
+    sku: sku
+    grants: concat(
+      [
+        publish
+        {
+          who: 'clients'
+          principalId: clients.principalId
+          role: roles.secretsUser
+          why: 'Clients read their certificate and bundle. This vault holds nothing that a workload could turn against the servers.'
+        }
+      ],
+      !parts.gateway
+        ? []
+        : [
+            {
+              who: 'gateway'
+              principalId: gateway!.principalId
+              role: roles.secretsUser
+              why: 'Application Gateway reads the certificate that it serves for workloads.'
+            }
+          ]
+    )
+  }
+}
+
+module consulVault 'keyVault.bicep' = if (parts.consul) {
+  name: 'vault-consul'
+  params: {
+    house: house
+    name: vaultNames.consul
+    subnetId: subnetId
+    zoneId: zoneId
+    sku: sku
+    grants: [
+      publish
+      {
+        who: 'consul'
+        principalId: consul!.principalId
+        role: roles.secretsUser
+        why: 'Consul servers read their gossip key, certificate and bundle. This vault holds nothing else.'
+      }
+    ]
+  }
+}
+
+module keys 'keys.bicep' = {
+  name: 'keys'
+  params: { vaultName: vaultNames.keeper, hardware: hardware, encryptsDisks: parts.disks, disks: disks }
+  dependsOn: [keeperVault]
+}
+
+module serverKeys 'serverKeys.bicep' = {
+  name: 'server-keys'
+  params: { vaultName: vaultNames.servers, hardware: hardware, vault: parts.vault, servers: servers }
+  dependsOn: [serversVault]
+}
+
+resource clientIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: clientsIdentityName
+}
+
+resource assign 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(clientIdentity.id, 'keeper', keeperRoles.joins)
+  scope: clientIdentity
+  properties: {
+    principalId: keeper.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', keeperRoles.joins)
+    description: 'When a pool grows, Azure checks that the keeper may give new instances the identity of the clients.'
+  }
+}
+
+/*** WHAT THIS MODULE PROMISES ***/
+@description('Resource id of the vault of the keeper.')
+output keeperVaultId string = keeperVault.outputs.id
+
+@description('Address of the disk key; empty when there is none.')
+output diskKeyUri string = keys.outputs.diskKeyUri

@@ -1,0 +1,71 @@
+metadata name = 'Azure Files'
+metadata description = 'A share that clients mount over NFS, encrypted on its way, inside the network.'
+
+import { House } from '../../types.bicep'
+
+/*** WHAT THE CALLER DECIDES ***/
+@description('Required. Naming, tags and diagnostics.')
+param house House
+
+@description('Required. Name of the account.')
+param name string
+
+@description('Required. Resource id of the data subnet.')
+param subnetId string
+
+@description('Required. Resource id of the private DNS zone of files.')
+param zoneId string
+
+/*** RESOURCES ***/
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
+  name: name
+  location: house.location
+  tags: house.tags
+  kind: 'FileStorage'
+  sku: { name: 'Premium_ZRS' }
+  properties: {
+    allowBlobPublicAccess: false
+    allowCrossTenantReplication: false
+    allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    minimumTlsVersion: 'TLS1_2'
+    publicNetworkAccess: 'Disabled'
+    supportsHttpsTrafficOnly: true
+    networkAcls: { defaultAction: 'Deny', bypass: 'AzureServices' }
+    encryption: {
+      keySource: 'Microsoft.Storage'
+      requireInfrastructureEncryption: true
+      services: { file: { enabled: true, keyType: 'Account' } }
+    }
+  }
+}
+
+resource shares 'Microsoft.Storage/storageAccounts/fileServices@2025-06-01' = {
+  parent: account
+  name: 'default'
+  properties: {
+    protocolSettings: { nfs: { encryptionInTransit: { required: true } } }
+    shareDeleteRetentionPolicy: { enabled: true, days: 14 }
+  }
+}
+
+resource share 'Microsoft.Storage/storageAccounts/fileServices/shares@2025-06-01' = {
+  parent: shares
+  name: 'workloads'
+  properties: { enabledProtocols: 'NFS', rootSquash: 'RootSquash', shareQuota: 100 }
+}
+
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'to-workspace'
+  scope: shares
+  properties: {
+    workspaceId: house.workspaceId
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
+  }
+}
+
+module endpoint '../network/privateEndpoint.bicep' = {
+  name: 'pe-${name}-file'
+  params: { house: house, serviceId: account.id, part: 'file', subnetId: subnetId, zoneId: zoneId }
+}

@@ -1,0 +1,213 @@
+metadata name = 'Storage'
+metadata description = 'State, artifacts and the functions host, each in an account of its own; shares and a copy in another region when asked for.'
+
+import { House, Identity } from '../../types.bicep'
+import { roles } from '../../roles.bicep'
+
+/*** WHAT THE CALLER DECIDES ***/
+@description('Required. Naming, tags and diagnostics.')
+param house House
+
+@description('Required. Names of the accounts.')
+param names { state: string, artifacts: string, host: string, files: string, second: string }
+
+@description('Required. How copies of the state are kept.')
+param redundancy
+  | 'Standard_GZRS'
+  | 'Standard_RAGZRS'
+  | 'Standard_GRS'
+  | 'Standard_RAGRS'
+  | 'Standard_ZRS'
+  | 'Standard_LRS'
+
+@description('Required. Days that a snapshot of each tier, and a line of the audit log, can be neither changed nor deleted.')
+param retentionDays { hourly: int, daily: int, weekly: int, monthly: int, audit: int }
+
+@description('Required. Name of the corridor.')
+param queueName string
+
+@description('Required. Name of the container of the keeper\'s records.')
+param containerName string
+
+@description('Required. Resource id of the data subnet.')
+param subnetId string
+
+@description('Required. Resource id of the private DNS zone of each part.')
+param zoneIds object
+
+@description('Required. Whether clients mount Azure Files.')
+param files bool
+
+@description('Required. Region of the copy account; empty for none.')
+param copyLocation string
+
+@description('Required. Identity of the keeper.')
+param keeper Identity
+
+@description('Required. Identity of the servers.')
+param servers Identity
+
+@description('Required. Identity of the clients.')
+param clients Identity
+
+@description('Required. Identity that writes the copy; null for none.')
+param copy Identity?
+
+@description('Required. Identity that Event Grid writes dead letters with.')
+param events Identity
+
+/*** VARIABLES ***/
+var tiers = {
+  hourly: retentionDays.hourly
+  daily: retentionDays.daily
+  weekly: retentionDays.weekly
+  monthly: retentionDays.monthly
+}
+
+/*** RESOURCES ***/
+module state 'account.bicep' = {
+  name: 'state'
+  params: {
+    house: house
+    name: names.state
+    redundancy: redundancy
+    parts: ['blob', 'queue']
+    subnetId: subnetId
+    zoneIds: zoneIds
+    versions: true
+    containers: [containerName]
+    grants: []
+  }
+}
+
+module records 'records.bicep' = {
+  name: 'records'
+  params: {
+    accountName: names.state
+    tiers: tiers
+    auditDays: retentionDays.audit
+    queueName: queueName
+    containerGrants: [
+      {
+        who: 'keeper'
+        principalId: keeper.principalId
+        role: roles.blobDataContributor
+        why: 'The keeper writes records, leases and snapshots. What is immutable stays so for it too.'
+      }
+    ]
+    queueServiceGrants: [
+      {
+        who: 'keeper'
+        principalId: keeper.principalId
+        role: roles.queueDataContributor
+        why: 'The keeper reads the corridor, and moves what it cannot handle to the poison queue.'
+      }
+    ]
+    queueGrants: [
+      {
+        who: 'servers'
+        principalId: servers.principalId
+        role: roles.queueMessageSender
+        why: 'The watcher on the leader sends nudges to this queue. It can neither read nor write anywhere else.'
+      }
+    ]
+    deadLetterGrants: [
+      {
+        who: 'events'
+        principalId: events.principalId
+        role: roles.blobDataContributor
+        why: 'Event Grid leaves here what it could not deliver.'
+      }
+    ]
+  }
+  dependsOn: [state]
+}
+
+module artifacts 'account.bicep' = {
+  name: 'artifacts'
+  params: {
+    house: house
+    name: names.artifacts
+    redundancy: 'Standard_ZRS'
+    parts: ['blob']
+    subnetId: subnetId
+    zoneIds: zoneIds
+    versions: true
+    containers: ['artifacts']
+    grants: [
+      {
+        who: 'clients'
+        principalId: clients.principalId
+        role: roles.blobDataReader
+        why: 'Clients fetch the artifacts of jobs. They cannot change them.'
+      }
+    ]
+  }
+}
+
+module host 'account.bicep' = {
+  name: 'host'
+  params: {
+    house: house
+    name: names.host
+    redundancy: 'Standard_ZRS'
+    parts: ['blob', 'queue', 'table']
+    subnetId: subnetId
+    zoneIds: zoneIds
+    versions: false
+    containers: ['packages']
+    grants: [
+      {
+        who: 'keeper'
+        principalId: keeper.principalId
+        role: roles.blobDataOwner
+        why: 'The functions host keeps packages, keys and timer leases here, and asks for this role by name.'
+      }
+      {
+        who: 'keeper'
+        principalId: keeper.principalId
+        role: roles.queueDataContributor
+        why: 'The functions host keeps its own queues here.'
+      }
+      {
+        who: 'keeper'
+        principalId: keeper.principalId
+        role: roles.tableDataContributor
+        why: 'The functions host keeps its diagnostic events here.'
+      }
+    ]
+  }
+}
+
+module shares 'files.bicep' = if (files) {
+  name: 'files'
+  params: { house: house, name: names.files, subnetId: subnetId, zoneId: zoneIds.file }
+}
+
+module second 'account.bicep' = if (!empty(copyLocation)) {
+  name: 'copy'
+  params: {
+    house: union(house, { location: empty(copyLocation) ? house.location : copyLocation })
+    name: names.second
+    redundancy: 'Standard_LRS'
+    parts: []
+    subnetId: subnetId
+    zoneIds: zoneIds
+    versions: true
+    containers: []
+    grants: []
+  }
+}
+
+module secondRecords 'copies.bicep' = if (!empty(copyLocation)) {
+  name: 'copies'
+  params: { accountName: names.second, tiers: tiers, copy: copy! }
+  dependsOn: [second]
+}
+
+/*** WHAT THIS MODULE PROMISES ***/
+@description('Resource id of the state account.')
+output stateId string = state.outputs.id
+
+@description('Resource id of the host account.')
+output hostId string = host.outputs.id

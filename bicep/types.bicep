@@ -1,0 +1,246 @@
+metadata name = 'Types'
+metadata description = 'The shapes that the parameters of main.bicep and its modules share.'
+
+@export()
+@description('The address prefix of every subnet. They must not overlap and must lie inside the address space of the network.')
+type Subnets = {
+  @description('Jump box and operators.')
+  management: string
+  @description('Nomad (and co-located Consul) servers.')
+  servers: string
+  @description('Every client pool.')
+  clients: string
+  @description('Private endpoints, and the machines of a dedicated Consul.')
+  data: string
+  @description('Azure Bastion; Azure asks for /26 or larger.')
+  bastion: string
+  @description('Delegated to the function app; Azure asks for /27 or larger.')
+  functions: string
+  @description('Azure Firewall; used only with egress AzureFirewall. Azure asks for /26 or larger.')
+  firewall: string
+  @description('Application Gateway; used only when it is switched on. Azure asks for /24 in production.')
+  gateway: string
+}
+
+@export()
+@description('One Nomad client pool: one VM scale set, and the rules the keeper sizes it by.')
+type ClientPool = {
+  @description('Required. Name of the pool: lower-case letters, digits and hyphens.')
+  @minLength(2)
+  @maxLength(12)
+  name: string
+  @description('Required. The keeper never shrinks the pool below this.')
+  @minValue(0)
+  @maxValue(1000)
+  min: int
+  @description('Required. The keeper never grows the pool above this.')
+  @minValue(1)
+  @maxValue(1000)
+  max: int
+  @description('Optional. Orchestration mode of the scale set; Flexible by default.')
+  mode: 'Flexible' | 'Uniform'?
+  @description('Optional. Standard_D4s_v5 by default. A size that sizes.json does not list needs `node`.')
+  sku: string?
+  @description('Optional. Regular by default. Spot machines may be taken back at any time.')
+  priority: 'Regular' | 'Spot'?
+  @description('Optional. Zones of the pool; those of the servers by default.')
+  zones: ('1' | '2' | '3')[]?
+  @description('Optional. Nomad node class; the name of the pool by default.')
+  nodeClass: string?
+  @description('Optional. Nomad node pool; default by default.')
+  nodePool: string?
+  @description('Optional. Nomad datacenter; the one of the cluster by default.')
+  datacenter: string?
+  @description('Optional. Pools with a lower number are bought from first; position in the list by default.')
+  order: int?
+  @description('Optional. Price of one instance an hour, as a decimal number in text, in any one currency; unknown by default.')
+  price: string?
+  @description('Optional. What one instance offers to Nomad, for sizes that sizes.json does not list.')
+  node: NodeShape?
+}
+
+@export()
+@description('What one instance offers to Nomad: it sizes a pool that has no node yet.')
+type NodeShape = {
+  @description('Virtual processors.')
+  @minValue(1)
+  cores: int
+  @description('Total of all processors.')
+  @minValue(100)
+  cpuMhz: int
+  @description('Memory.')
+  @minValue(256)
+  memoryMb: int
+  @description('Disk that allocations may use.')
+  @minValue(1024)
+  diskMb: int
+}
+
+@export()
+@description('One right for one identity, and why it exists. `who` is the name of the identity: role assignments are named after it.')
+type Grant = {
+  who: string
+  principalId: string
+  role: string
+  why: string
+}
+
+@export()
+@description('Where a module sends its diagnostics and what every resource carries.')
+type House = {
+  cluster: string
+  location: string
+  tags: object
+  workspaceId: string
+  lock: 'None' | 'CanNotDelete'
+}
+
+@export()
+@description('How every machine of the cluster is made.')
+type MachineHouse = {
+  adminUsername: string
+  sshPublicKey: string
+  ubuntu: '22.04' | '24.04'
+  @description('Resource id of the data collection rule; metrics and logs follow it.')
+  collectionRuleId: string
+  @description('Resource id of the disk encryption set; empty for keys of the platform.')
+  diskEncryptionSetId: string
+}
+
+@export()
+@description('Exact releases that machines install; each is verified by checksum and signature.')
+type Releases = {
+  @description('1.6 to 2.x.')
+  nomad: string
+  @description('1.16 to 1.22.')
+  consul: string
+  @description('HashiCorp Vault, where it runs.')
+  vault: string
+}
+
+@export()
+@description('A server: its name, and the name that others dial.')
+type Peer = {
+  name: string
+  address: string
+}
+
+@export()
+@description('A Key Vault key that wraps other keys.')
+type SealKey = {
+  vaultName: string
+  keyName: string
+  tenantId: string
+}
+
+@export()
+@description('What every member must know; each role adds its own.')
+type SharedKnobs = {
+  cluster: string
+  nomadVersion: string
+  servers: Peer[]
+  region: string
+  datacenter: string
+  consul: 'colocated' | 'dedicated' | 'off'
+  consulVersion: string
+  consulServers: Peer[]
+  consulMesh: bool
+  vaultVersion: string
+  ports: object
+}
+
+@export()
+@description('What a machine must know to become a member, and may change later without a reboot; cloud-init/node/keepernode/knobs.py says what each means. No secret is among it: a machine fetches its own.')
+type Knobs = {
+  cluster: string
+  vaultUrl: string
+  identityClientId: string
+  nomadVersion: string
+  servers: Peer[]
+  region: string
+  datacenter: string
+  queueUrl: string?
+  consul: 'colocated' | 'dedicated' | 'off'
+  consulVersion: string
+  consulServers: Peer[]
+  consulMesh: bool
+  vaultVersion: string
+  vaultSeal: SealKey?
+  keyringKey: SealKey?
+  nodePool: string?
+  nodeClass: string?
+  pool: string?
+  nodeMeta: object?
+  dataDiskLun: int?
+  ports: object
+}
+
+@export()
+@description('Application Gateway for workloads.')
+type Gateway = {
+  @description('Required. Host name of the workloads.')
+  hostName: string
+  @description('Required. Address prefixes that may call; 0.0.0.0/0 is refused.')
+  sources: string[]
+  @description('Required. Secret id of the certificate, without a version, in the Key Vault of the clients.')
+  certificateSecretId: string
+  @description('Required. Port that the workloads\' own router listens on, on every client.')
+  backendPort: int
+  @description('Optional. Path of its health check; / by default.')
+  probePath: string?
+}
+
+@export()
+@description('An identity of this platform.')
+type Identity = {
+  name: string
+  id: string
+  principalId: string
+  clientId: string
+}
+
+@export()
+@description('Names of vaults, by audience: what stands in a vault is what its audience may read.')
+type VaultNames = {
+  @description('The keeper alone: CA key, snapshot key, its own tokens.')
+  keeper: string
+  @description('Servers.')
+  servers: string
+  @description('Clients.')
+  clients: string
+  @description('Machines of a dedicated Consul.')
+  consul: string
+}
+
+@export()
+@description('A client pool with every default filled in.')
+type PlannedPool = {
+  name: string
+  min: int
+  max: int
+  mode: 'Flexible' | 'Uniform'
+  sku: string
+  spot: bool
+  zones: string[]
+  nodeClass: string
+  nodePool: string
+  datacenter: string
+  order: int
+  price: string?
+  node: NodeShape
+}
+
+@export()
+@description('Which optional parts are on.')
+type Parts = {
+  @description('Machines of a dedicated Consul.')
+  consul: bool
+  @description('Keys of ours for managed disks.')
+  disks: bool
+  @description('Application Gateway.')
+  gateway: bool
+  @description('A jump box instead of Bastion.')
+  jumpBox: bool
+  @description('HashiCorp Vault on the servers.')
+  vault: bool
+}
