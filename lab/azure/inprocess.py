@@ -3,7 +3,9 @@
     transport = InProcessTransport(arm.handle, clock)
     client = ComputeManagementClient(StaticCredential(), cloud.subscription, transport=transport)
 
-Time that Azure would take passes on the fake clock: waiting between polls, `Retry-After`, slow answers.
+Time that Azure would take passes on the fake clock: waiting between polls, `Retry-After`, slow answers. A poller of the
+SDK polls in a thread of its own from the moment it is made, and so moves the clock at once: pass `polling=False` where the
+order of things matters, as a controller that never waits does anyway.
 """
 
 from __future__ import annotations

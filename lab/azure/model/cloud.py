@@ -183,12 +183,12 @@ class Cloud:
         if error:
             operation.error = in_terminal_wrapper(error) if wrapped else error
 
-    def settle(self, scale_set: ScaleSet, operation: Operation, at: datetime, *, wrapped: bool = False) -> None:
+    def settle(self, scale_set: ScaleSet, operation: Operation, at: datetime) -> None:
         """End a scale set's model operation once it waits for nothing more; its first failure becomes the outcome."""
         if operation.waiting or not operation.running:
             return
         failed = operation.error
-        self.finish(operation, at, failed, wrapped=wrapped)
+        self.finish(operation, at, failed)
         if scale_set.updating is operation:
             scale_set.updating = None
             scale_set.provisioning = Provisioning.FAILED if failed else Provisioning.SUCCEEDED

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from lab.azure.model.documents import merged
-from lab.azure.model.failures import ArmError, Circumstances, Failure, failure, invalid_parameter
+from lab.azure.model.failures import ArmError, Circumstances, Failure, failure, in_terminal_wrapper, invalid_parameter
 from lab.azure.model.faults import FaultKind
 from lab.azure.model.network import private_address
 from lab.azure.model.quota import check_quota, usage_of
@@ -54,8 +54,11 @@ def update_scale_set(cloud: Cloud, scale_set: ScaleSet, body: dict[str, Any]) ->
     _apply(scale_set, body, wanted_sku)
     doom = cloud.faults.strike_operation(cloud.now, scale_set.key.name, WRITE)
     operation = _supersede(cloud, scale_set)
-    scale_set.capacity = capacity
     scale_set.etag += 1
+    if doom and doom.failure is Failure.PREEMPTED:
+        _finish_later(cloud, scale_set, operation, doom)
+        return operation
+    scale_set.capacity = capacity
     if new > 0:
         _grow(cloud, scale_set, new, operation, doom)
     elif new < 0:
@@ -125,8 +128,9 @@ def _finish_later(cloud: Cloud, scale_set: ScaleSet, operation: Operation, doom:
     def release(at: datetime) -> None:
         operation.waiting.discard("")
         if doom and operation.error is None:
-            operation.error = failure(doom.failure, Circumstances(location=scale_set.location)).error
-        cloud.settle(scale_set, operation, at, wrapped=bool(doom and doom.wrapped))
+            error = failure(doom.failure, Circumstances(location=scale_set.location)).error
+            operation.error = in_terminal_wrapper(error) if doom.wrapped else error
+        cloud.settle(scale_set, operation, at)
 
     cloud.timeline.at(cloud.now + cloud.pace.update, release)
 
@@ -232,8 +236,8 @@ def _release(
         return
     operation.waiting.discard(instance.name)
     if instance.error and operation.error is None:
-        operation.error = instance.error
-    cloud.settle(scale_set, operation, at, wrapped=wrapped)
+        operation.error = in_terminal_wrapper(instance.error) if wrapped else instance.error
+    cloud.settle(scale_set, operation, at)
 
 
 def _boot_later(cloud: Cloud, scale_set: ScaleSet, instance: Instance) -> None:

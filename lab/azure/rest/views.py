@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from lab.azure.model.failures import stamp
@@ -201,14 +200,17 @@ def _statuses(instance: Instance) -> list[dict[str, Any]]:
 
 def storage_view(scale_set: ScaleSet, instance: Instance) -> dict[str, Any]:
     """Render the disks of one machine after its template."""
-    storage = deepcopy(scale_set.profile.get("storageProfile", {}))
+    template = scale_set.profile.get("storageProfile", {})
     disk_name = f"{scale_set.key.name}_{instance.number}_OsDisk_1_{instance.vm_id.replace('-', '')}"
     disk_id = f"{scale_set.key.group_id}/providers/Microsoft.Compute/disks/{disk_name}"
-    os_disk = storage.get("osDisk", {})
-    storage["osDisk"] = {**os_disk, "name": disk_name, "managedDisk": {**os_disk.get("managedDisk", {}), "id": disk_id}}
-    if "imageReference" in storage and "publisher" in storage["imageReference"]:
-        storage["imageReference"]["exactVersion"] = "12.20260101.1"
-    storage.setdefault("dataDisks", [])
+    os_disk = template.get("osDisk", {})
+    storage = {
+        "dataDisks": [],
+        **template,
+        "osDisk": {**os_disk, "name": disk_name, "managedDisk": {**os_disk.get("managedDisk", {}), "id": disk_id}},
+    }
+    if "publisher" in template.get("imageReference", {}):
+        storage["imageReference"] = {**template["imageReference"], "exactVersion": "12.20260101.1"}
     return storage
 
 
