@@ -69,7 +69,11 @@ class FunctionsHost:
         self._listeners: list[TimerListener | QueueListener] = []
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -116,9 +120,10 @@ class FunctionsHost:
         for listener in self._listeners:
             listener.stop()
         if self._server:
-            self._server.stop()
-            self._server, self._front = None, None
+            self._front = None  # from here on, requests are answered 503
             self.journal.wait_for(lambda: self.journal.running == 0, grace)
+            self._server.stop()
+            self._server = None
             self._dispatcher.stop(grace)
             for listener in self._listeners:
                 listener.join()

@@ -93,6 +93,14 @@ def test_a_body_over_the_limit_is_refused_before_the_function_sees_it(host):
     assert running.invocations("echo") == []
 
 
+def test_a_body_of_unstated_length_is_refused_rather_than_lost(host):
+    running = host()
+
+    answer = requests.post(f"{running.url}/api/echo/x?code={running.key}", data=iter([b"part"]), timeout=10)
+
+    assert answer.status_code == 411
+
+
 def test_the_worker_has_the_app_settings_and_nothing_of_this_process(host, monkeypatch):
     monkeypatch.setenv("KEEPER_CANARY", "from the test process")
     running = host(more={"KEEPER_POOLS": "general,spot"})

@@ -1,4 +1,3 @@
-# ruff: noqa: TID251 - an app of its own: it sleeps to be slow and reads its settings to show them
 """An app with one function per trigger kind that the host drives; what it saw, it logs as JSON."""
 
 import json

@@ -1,4 +1,3 @@
-# ruff: noqa: TID251 - an app of its own, slow on purpose
 """An app with little time and no route prefix."""
 
 import time

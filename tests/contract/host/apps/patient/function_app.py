@@ -1,4 +1,3 @@
-# ruff: noqa: TID251 - an app of its own, slow on purpose
 """An app that takes one message at a time and waits before it tries again."""
 
 import time
