@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lab.nomad.model.store import Table
 from lab.nomad.model.summary import move, new_summary, set_children, set_queued
-from lab.nomad.model.times import from_rfc3339, nanoseconds, rfc3339
+from lab.nomad.model.times import ZERO_TIME, from_rfc3339, nanoseconds, rfc3339
 from lab.nomad.model.usage import Usage
 from lab.nomad.model.words import EVAL_TERMINAL, EVERY_POOL, EvalStatus, JobStatus, JobType
 
@@ -95,6 +95,10 @@ class State:
             self.refresh_job_status(key)
         return written
 
+    def count_new_child(self, job: Record) -> None:
+        """Tell the summary of its parent about a job that has just been written."""
+        self._count_child(job, "", job["Status"])
+
     def refresh_job_status(self, key: JobKey, *, evals_deleted: bool = False) -> None:
         """Set a job's status to what its allocations and evaluations say."""
         job = self.store.get(Table.JOBS, key)
@@ -126,7 +130,7 @@ class State:
         known = self.store.by(Table.EVALS, "job", key) or self.store.by(Table.ALLOCS, "job", key)
         return JobStatus.DEAD if evals_deleted or known else JobStatus.PENDING
 
-    def _count_child(self, job: Record, old: str, new: str | None) -> None:
+    def _count_child(self, job: Record, old: str | None, new: str | None) -> None:
         parent = (job["Namespace"], job["ParentID"])
         summary = self.store.get(Table.JOB_SUMMARIES, parent) if job["ParentID"] else None
         if summary is not None:
@@ -212,7 +216,7 @@ def _note_canary(group: Record, alloc: Record) -> None:
 
 
 def _note_progress(group: Record, alloc: Record, *, placed: bool, healthy: bool) -> None:
-    required = group["RequireProgressBy"]
+    required = None if group["RequireProgressBy"] == ZERO_TIME else group["RequireProgressBy"]
     if placed and required is None:
         group["RequireProgressBy"] = rfc3339(alloc["ModifyTime"] + group["ProgressDeadline"])
     elif healthy:

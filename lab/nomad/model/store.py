@@ -176,6 +176,12 @@ class Store:
         """Call `hook(key, old, new)` at each write of a table at once, also when a write is undone. For derived sums."""
         self._hooks[table].append(hook)
 
+    def amend(self, table: str, key: Hashable, record: Record) -> None:
+        """Replace a record without moving any index or telling anybody: for what the API must not wake readers for."""
+        with self.lock:
+            old = self._tables[table].get(key)
+            self._replace(table, key, old, record)
+
     def touch(self, table: str) -> int:
         """Move a table's index without changing a record, as an empty Raft entry does; answer the index."""
         with self.transaction():
