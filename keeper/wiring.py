@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from keeper import settings as _settings
-from keeper.azure.corridor import QueueCorridor
+from keeper.azure.corridor import StorageCorridor
 from keeper.azure.identity import managed_identity
 from keeper.azure.leases import BlobLeases
 from keeper.azure.metrics import MonitorUtilisation
@@ -48,7 +48,7 @@ def doors() -> Doors:
     """What the doors need; loads neither Nomad's client nor Azure's management SDKs."""
     return Doors(
         BlobRecords(_container()),
-        QueueCorridor(settings().azure, credential=_credential()),
+        StorageCorridor(settings().azure, credential=_credential()),
         SystemClock(),
         settings(),
     )

@@ -15,28 +15,26 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import requests
 
 from lab.azure.access import Access
 from lab.azure.arm import Arm
-from lab.azure.model.building import add_pool
 from lab.azure.model.cloud import LAB_TENANT, Cloud
 from lab.azure.model.pace import FixedBoot, Pace
-from lab.azure.model.words import Mode, Priority
 from lab.azure.server import start as start_azure
 from lab.azure.tokens import Principal, Tenant
 from lab.ca import Authority
 from lab.clock import wall_clock
 from lab.host.host import FunctionsHost
 from lab.keyvault.server import start as start_vault
-from lab.membership import Membership, NodeShape
+from lab.membership import FollowingMembership
 from lab.nomad.processes import binary
 from lab.nomad.sides import RealNomad, StandInNomad
+from lab.pools import CA_SECRET, CONTAINER, QUEUE, TOKEN_SECRET, LabPool, make_pools, settings_of
 from lab.storage.azurite import Azurite
 
 if TYPE_CHECKING:
@@ -47,8 +45,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 KEEPER = Principal("aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-0000000000f1", "keeper")
 SERVERS = Principal("aaaaaaaa-0000-4000-8000-000000000002", "aaaaaaaa-0000-4000-8000-0000000000f2", "servers")
-TOKEN_SECRET, CA_SECRET = "nomad-keeper-token", "nomad-ca-bundle"
-QUEUE, CONTAINER = "keeper", "keeper"
 QUICK = Pace(
     boot=FixedBoot(timedelta(seconds=2)),
     allocate=timedelta(milliseconds=300),
@@ -58,59 +54,6 @@ QUICK = Pace(
     retry_after=timedelta(seconds=1),
 )
 """A cloud in which a machine is up after two seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class LabPool:
-    """One scale set and the keeper's rules for it."""
-
-    name: str
-    minimum: int
-    maximum: int
-    spot: bool = False
-    order: int = 100
-    price: float = 0.2
-    sku: str = "Standard_D4s_v5"
-    mode: Mode = Mode.FLEXIBLE
-    shape: NodeShape = field(default_factory=NodeShape)
-
-    @property
-    def scale_set(self) -> str:
-        """The scale set's name."""
-        return f"vmss-{self.name}"
-
-    def setting(self) -> dict[str, Any]:
-        """The pool as the keeper's `POOLS` setting names it."""
-        shape = self.shape
-        return {
-            "name": self.name,
-            "scaleSet": self.scale_set,
-            "resourceGroup": "rg-lab",
-            "mode": self.mode.value,
-            "min": self.minimum,
-            "max": self.maximum,
-            "priority": "spot" if self.spot else "regular",
-            "zones": ["1", "2", "3"],
-            "order": self.order,
-            "price": self.price,
-            "sku": self.sku,
-            "nodeClass": shape.node_class,
-            "nodePool": shape.node_pool,
-            "datacenter": shape.datacenter,
-        }
-
-    def tags(self) -> dict[str, str]:
-        """What the infrastructure writes on the scale set, so that an empty pool can be sized."""
-        shape = self.shape
-        return {
-            "keeper-node-cpu-mhz": str(shape.cpu),
-            "keeper-node-memory-mb": str(shape.memory),
-            "keeper-node-disk-mb": str(shape.disk),
-            "keeper-node-cores": "2",
-            "keeper-node-class": shape.node_class,
-            "keeper-node-pool": shape.node_pool,
-            "keeper-node-datacenter": shape.datacenter,
-        }
 
 
 class Deployment:
@@ -162,10 +105,10 @@ class Deployment:
         self.vault = self._stack.enter_context(start_vault(self.tenant, leaf, wall_clock))
         self.vault.set_secret(TOKEN_SECRET, self.nomad.keeper_token)
         self.vault.set_secret(CA_SECRET, self.nomad.authority.read_text())
-        self.membership = Membership(self.nomad, {pool.scale_set: pool.shape for pool in self.pools})
+        self.membership = FollowingMembership(self.nomad, {pool.scale_set: pool.shape for pool in self.pools})
         self._stack.callback(self.membership.stop)
         self.cloud.subscribe(self.membership.observe)
-        self._make_pools()
+        make_pools(self.cloud, self.pools)
         self.host = self._stack.enter_context(FunctionsHost(ROOT, self.settings(), port=self._port))
         if self._watch:
             self._start_watchers()
@@ -186,39 +129,20 @@ class Deployment:
             for name in (QUEUE, f"{QUEUE}-poison"):
                 queues.create_queue(name)
 
-    def _make_pools(self) -> None:
-        for pool in self.pools:
-            add_pool(
-                self.cloud,
-                pool.scale_set,
-                mode=pool.mode,
-                sku=pool.sku,
-                capacity=pool.minimum,
-                priority=Priority.SPOT if pool.spot else Priority.REGULAR,
-                tags=pool.tags(),
-            )
-
     def settings(self) -> dict[str, str]:
         """The app settings, as the infrastructure's outputs would make them."""
-        return {
+        own = {
             **self.storage.app_settings("KEEPER_STORAGE"),
             **self.storage.app_settings("AzureWebJobsStorage"),
             **self.azure.identity_environment,
             "AZURE_CLIENT_ID": KEEPER.client_id,
-            "AZURE_SUBSCRIPTION_ID": self.cloud.subscription,
             "ARM_ENDPOINT": self.azure.url,
             "KEY_VAULT_URL": self.vault.url,
-            "KEEPER_QUEUE": QUEUE,
-            "KEEPER_CONTAINER": CONTAINER,
             "NOMAD_ADDRESS": self.nomad.url,
-            "NOMAD_TOKEN_SECRET": TOKEN_SECRET,
-            "NOMAD_CA_SECRET": CA_SECRET,
-            "AUTOSCALE_SCHEDULE": "*/30 * * * * *",
-            "POOLS": json.dumps([pool.setting() for pool in self.pools]),
             "REQUESTS_CA_BUNDLE": str(self._trust()),
             "SSL_CERT_FILE": str(self._trust()),
-            **self._extra,
         }
+        return {**settings_of(self.pools, self.cloud.subscription), **own, **self._extra}
 
     def _trust(self) -> Path:
         """One CA bundle for all of the lab's endpoints."""

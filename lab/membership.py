@@ -53,18 +53,35 @@ class Change:
 
 
 class Membership:
-    """Applies the cloud's events to the Nomad side on a thread of its own, for observers must return at once."""
+    """Applies the cloud's events to the Nomad side as they come: for models, which answer at once."""
 
     def __init__(self, nomad: NomadSide, shapes: Mapping[str, NodeShape]) -> None:
         self._nomad = nomad
         self._shapes = shapes
-        self._events: queue.SimpleQueue[InstanceEvent | None] = queue.SimpleQueue()
         self.changes: list[Change] = []
+
+    def observe(self, event: InstanceEvent) -> None:
+        """Make one event so."""
+        self.changes.append(Change(event.at, event.happening, event.name))
+        if event.happening is not Happening.BOOTED:
+            self._nomad.leave(event.name)
+        elif event.joins:
+            # Nothing unique to one machine: such metadata would make each node a computed class of its own.
+            meta = {"scale_set": event.scale_set, "zone": event.zone or "none"}
+            self._nomad.join(event.name, self._shapes[event.scale_set], meta)
+
+
+class FollowingMembership(Membership):
+    """The same on a thread of its own: for processes and sockets, since observers of the cloud must return at once."""
+
+    def __init__(self, nomad: NomadSide, shapes: Mapping[str, NodeShape]) -> None:
+        super().__init__(nomad, shapes)
+        self._events: queue.SimpleQueue[InstanceEvent | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._follow, name="membership", daemon=True)
         self._thread.start()
 
     def observe(self, event: InstanceEvent) -> None:
-        """Take one event of the cloud; returns at once."""
+        """Take one event; returns at once."""
         self._events.put(event)
 
     def stop(self) -> None:
@@ -74,14 +91,4 @@ class Membership:
 
     def _follow(self) -> None:
         while (event := self._events.get()) is not None:
-            self.apply(event)
-
-    def apply(self, event: InstanceEvent) -> None:
-        """Make one event so."""
-        self.changes.append(Change(event.at, event.happening, event.name))
-        if event.happening is not Happening.BOOTED:
-            self._nomad.leave(event.name)
-        elif event.joins:
-            # Nothing unique to one machine: such metadata would make each node a computed class of its own.
-            meta = {"scale_set": event.scale_set, "zone": event.zone or "none"}
-            self._nomad.join(event.name, self._shapes[event.scale_set], meta)
+            super().observe(event)

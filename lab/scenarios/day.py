@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from lab.azure.model.failures import Failure
 from lab.azure.model.faults import Fault, FaultKind
-from lab.deployment import Deployment, LabPool
+from lab.deployment import Deployment
 from lab.membership import NodeShape
+from lab.pools import LabPool
 from lab.scenarios.stage import MissedError, Stage
 
 if TYPE_CHECKING:

@@ -1,0 +1,31 @@
+"""Azure Monitor's webhook: the common alert schema becomes one message; the controller keeps it as pressure on a pool."""
+
+from http import HTTPStatus
+
+import azure.functions as func
+
+from functions.replies import answered, decoded, reply
+from keeper import wiring
+from keeper.core import alerts as schema
+from keeper.core.messages import Controller, Kind, Message
+from keeper.telemetry import Event, event
+
+# The decorators of azure-functions take untyped keyword arguments.
+# pyright: reportUnknownMemberType=false
+
+bp = func.Blueprint()
+
+
+@bp.route("alerts", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@answered
+def alerts(req: func.HttpRequest) -> func.HttpResponse:
+    """Take one fired or resolved alert; 202 once it is on the queue."""
+    doors = wiring.doors()
+    alert = schema.parse_alert(decoded(req), doors.settings.pools)
+    cause = f"alert {alert.condition.lower()}"
+    detail = schema.to_detail(alert)
+    doors.corridor.send(
+        Message(Kind.ALERT, Controller.AUTOSCALE, cause, doors.clock.now(), "monitor", detail).to_json()
+    )
+    event(Event.ALERT_ACCEPTED, pool=alert.pool, rule=alert.rule, condition=alert.condition)
+    return reply({"accepted": alert.id, "pool": alert.pool}, HTTPStatus.ACCEPTED)
