@@ -2,7 +2,8 @@
 
 A message is taken for ten minutes and kept for as long as its function runs. Success deletes it. Failure gives it back
 after `visibilityTimeout`, or, when it was taken `maxDequeueCount` times, moves it to `<queue>-poison`. An empty queue
-is asked less and less often, up to `maxPollingInterval`
+is asked less and less often, up to `maxPollingInterval`. A queue that is itself a poison queue has no further one: there a
+failed message stays hidden for its ten minutes, and one that failed too often is left where it is
 (https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger).
 """
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 HELD = timedelta(minutes=10)
 FIRST_PAUSE = timedelta(milliseconds=100)
+POISON = "-poison"
+LONGEST_NAME = 63
 
 
 class QueueListener:
@@ -56,7 +59,8 @@ class QueueListener:
         self._journal = journal
         connection = function.binding.get("connection") or "AzureWebJobsStorage"
         self._client = queue_client(self.queue, connection, settings)
-        self._poison = queue_client(f"{self.queue}-poison", connection, settings)
+        has_poison = not self.queue.endswith(POISON) and len(self.queue + POISON) <= LONGEST_NAME
+        self._poison = queue_client(self.queue + POISON, connection, settings) if has_poison else None
         self._held: dict[str, tuple[QueueMessage, float]] = {}
         self._guard = threading.Lock()
         self._stopping = threading.Event()
@@ -78,7 +82,8 @@ class QueueListener:
         self._thread.join()
         self._pool.shutdown()
         self._client.close()
-        self._poison.close()
+        if self._poison:
+            self._poison.close()
 
     def wake(self) -> None:
         """Poll now: this host itself wrote to the queue, or a slot became free."""
@@ -159,11 +164,13 @@ class QueueListener:
 
     def _settle(self, message: QueueMessage, *, ok: bool, hopeless: bool) -> None:
         last = (message.dequeue_count or 0) >= self._options.max_dequeue_count
-        if not ok and (hopeless or last):
+        if ok:
+            self._client.delete_message(message)
+        elif not self._poison:
+            self._journal.log("ERROR", "host", f"queue {self.queue}: message {message.id} stays, hidden")
+        elif hopeless or last:
             self._journal.log("ERROR", "host", f"queue {self.queue}: message {message.id} goes to {self.queue}-poison")
             send(self._poison, message.content)
-            self._client.delete_message(message)
-        elif ok:
             self._client.delete_message(message)
         else:
             self._client.update_message(

@@ -4,7 +4,7 @@ import base64
 from datetime import timedelta
 
 import requests
-from azure.storage.queue import QueueClient
+from azure.storage.queue import QueueClient, QueueServiceClient
 
 SECONDS = timedelta(seconds=20)
 
@@ -51,6 +51,21 @@ def test_a_message_that_cannot_be_handled_ends_in_the_poison_queue_as_it_was(hos
     (poisoned,) = client(f"{queue}-poison").receive_messages()
     assert poisoned.content == "fail: grüße"
     assert waiting(work) == 0
+
+
+def test_a_poison_queue_has_no_poison_queue_so_its_handler_must_not_fail(host, azurite, client, queue):
+    poison = client(f"{queue}-poison")
+    poison.create_queue()
+    poison.send_message("fail")
+    running = host(more={"WORK_QUEUE": f"{queue}-poison"})
+
+    assert running.wait_for(lambda: any("stays, hidden" in line.message for line in running.logs()), SECONDS)
+
+    assert len(running.invocations("work")) == 1
+    assert waiting(poison) == 1
+    assert list(poison.receive_messages()) == []
+    with QueueServiceClient.from_connection_string(azurite.connection_string) as account:
+        assert [found.name for found in account.list_queues(name_starts_with=queue)] == [f"{queue}-poison"]
 
 
 def test_a_message_that_is_not_base64_goes_to_the_poison_queue_and_to_no_function(host, azurite, client, queue):
