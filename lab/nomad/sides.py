@@ -66,7 +66,35 @@ class _Side:
         )
 
 
-class StandInNomad(_Side):
+class ModelNomad:
+    """Clients of the model: joining registers one, leaving kills it."""
+
+    def __init__(self, lab: NomadLab) -> None:
+        self._cluster = lab.cluster
+        self._nodes: dict[str, str] = {}
+
+    def join(self, name: str, shape: NodeShape, meta: Mapping[str, str]) -> None:
+        """Register a client."""
+        node = self._cluster.register_node(
+            name=name,
+            cpu=shape.cpu,
+            memory=shape.memory,
+            disk=shape.disk,
+            node_class=shape.node_class,
+            node_pool=shape.node_pool,
+            datacenter=shape.datacenter,
+            meta=meta,
+        )
+        self._nodes[name] = node["ID"]
+
+    def leave(self, name: str) -> None:
+        """End a client as a deleted machine does; an unknown name is no error."""
+        node = self._nodes.pop(name, None)
+        if node is not None:
+            self._cluster.stop_client(node, kill=True)
+
+
+class StandInNomad(_Side, ModelNomad):
     """The stand-in behind its HTTP face."""
 
     kind = "stand-in"
@@ -76,7 +104,7 @@ class StandInNomad(_Side):
         self.authority = authority.certificate
         self.management_token = LAB_TOKEN
         self.lab = NomadLab(tls=TlsFiles(leaf.certificate, leaf.key, authority.certificate))
-        self._nodes: dict[str, str] = {}
+        ModelNomad.__init__(self, self.lab)
 
     def __enter__(self) -> Self:
         self.lab.start()
@@ -90,14 +118,6 @@ class StandInNomad(_Side):
     def server_urls(self) -> dict[str, str]:
         """Every server's name and HTTP address."""
         return {name: self.lab.urls[name] for name in self.lab.servers}
-
-    def join(self, name: str, shape: NodeShape, meta: Mapping[str, str]) -> None:
-        """Register a client."""
-        raise NotImplementedError
-
-    def leave(self, name: str) -> None:
-        """End a client as a deleted machine does; an unknown name is no error."""
-        raise NotImplementedError
 
 
 class RealNomad(_Side):

@@ -1,0 +1,53 @@
+"""Event Grid: scale set writes and deletes, resource health. An event only says "look"; what is not ours is acknowledged."""
+
+from datetime import datetime
+
+import azure.functions as func
+
+from keeper import wiring
+from keeper.core import events as schema
+from keeper.core.messages import Controller, Kind, Message
+from keeper.telemetry import Event, event
+
+# The decorators and events of azure-functions are partly untyped.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+bp = func.Blueprint()
+
+
+@bp.event_grid_trigger(arg_name="given")
+def events(given: func.EventGridEvent) -> None:
+    """Take one event of either schema. A malformed one fails the delivery, so that Event Grid dead-letters it."""
+    doors = wiring.doors()
+    (happened,) = schema.parse_events(_as_sent(given))
+    pool = schema.pool_of_event(happened, doors.settings.pools, doors.settings.azure.client_id)
+    cause = schema.cause_of_event(happened)
+    if pool is None:
+        event(Event.EVENT_IGNORED, id=happened.id, type=happened.type, resource=happened.resource)
+        return
+    message = Message(Kind.EVENT, Controller.AUTOSCALE, cause, happened.at, "eventgrid", {"pool": pool})
+    doors.corridor.send(message.to_json())
+    event(Event.EVENT_ACCEPTED, id=happened.id, pool=pool, cause=cause)
+
+
+def _as_sent(given: func.EventGridEvent | func.CloudEvent) -> dict[str, object]:
+    """The event as it came over the wire: the worker decodes both schemas for this trigger."""
+    if isinstance(given, func.CloudEvent):
+        return {
+            "id": given.id,
+            "type": given.type,
+            "time": _text(given.time),
+            "subject": given.subject,
+            "data": given.data,
+        }
+    return {
+        "id": given.id,
+        "eventType": given.event_type,
+        "eventTime": _text(given.event_time),
+        "subject": given.subject,
+        "data": given.get_json(),
+    }
+
+
+def _text(when: datetime | None) -> str | None:
+    return None if when is None else when.isoformat()
