@@ -38,7 +38,7 @@ def _as_sent(given: func.EventGridEvent | func.CloudEvent) -> dict[str, object]:
             "type": given.type,
             "time": _text(given.time),
             "subject": given.subject,
-            "data": given.data,
+            "data": given.get_json(),
         }
     return {
         "id": given.id,
