@@ -10,6 +10,7 @@ from lab.nomad.http.gotext import nanoseconds
 from lab.nomad.http.lists import uuid_of
 from lab.nomad.model.errors import Refusal
 from lab.nomad.model.store import Table
+from lab.nomad.model.words import Cause
 from lab.nomad.servers import ClientFace
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def metadata(call: Call) -> Answer:
     static, dynamic = _static(call, node), call.region.dynamic_meta.setdefault(node["ID"], {})
     dynamic |= changes
     merged = {name: value for name, value in (static | dynamic).items() if value is not None}
-    call.cluster.set_node_meta(node["ID"], merged)
+    with call.store.transaction(Cause.NODE_REGISTRATION):
+        call.store.put(Table.NODES, node["ID"], {**node, "Meta": merged})
     return _shown(call, node)
 
 

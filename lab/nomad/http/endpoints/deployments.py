@@ -119,10 +119,20 @@ def _promote(call: Call, ident: str) -> Answer:
 
 def _health(call: Call, ident: str) -> Answer:
     body = _target(call, ident)
-    result = call.cluster.set_allocation_health(
-        ident, healthy=body.get("HealthyAllocationIDs") or [], unhealthy=body.get("UnhealthyAllocationIDs") or []
-    )
-    return call.written(result, result["Index"])
+    for name, healthy in (("HealthyAllocationIDs", True), ("UnhealthyAllocationIDs", False)):
+        for alloc_id in body.get(name) or []:
+            _set_health(call, alloc_id, healthy=healthy)
+    index = call.store.index
+    answer = {"EvalID": "", "EvalCreateIndex": 0, "DeploymentModifyIndex": index, "RevertedJobVersion": None}
+    return call.written({**answer, "Index": index}, index)
+
+
+def _set_health(call: Call, alloc_id: str, *, healthy: bool) -> None:
+    alloc = call.store.get(Table.ALLOCS, alloc_id)
+    if alloc is None:
+        raise Refusal(500, f'unknown alloc "{alloc_id}"')
+    told = {**(alloc.get("DeploymentStatus") or {"Canary": False, "ModifyIndex": 0}), "Healthy": healthy}
+    call.cluster.report(alloc["NodeID"], {alloc_id: {"DeploymentStatus": told}})
 
 
 _ACTIONS: dict[str, Callable[[Call, str], Answer]] = {

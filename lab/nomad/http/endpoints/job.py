@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.nomad.http.call import NOTHING
 from lab.nomad.http.decode import MapOf, Struct, decode
+from lab.nomad.http.endpoints.job_extras import SUBMISSIONS, check_prior_version, mark_stable, scale_status
 from lab.nomad.http.endpoints.jobs import REGISTER, SCALE, check_priority, given_job, register
 from lab.nomad.http.gotext import parse_uint
 from lab.nomad.model.errors import Refusal
@@ -60,7 +61,7 @@ def _delete(call: Call, name: str) -> Answer:
     call.may(call.rights.namespace(call.namespace, "submit-job"))
     if not name:
         raise Refusal(500, "missing job ID for deregistering")
-    result = call.cluster.deregister_job(call.namespace, name, purge=purge, eval_priority=priority)
+    result = call.cluster.deregister_job(call.namespace, name, purge=purge)
     return call.written(result, result["Index"])
 
 
@@ -134,10 +135,8 @@ def _submission(call: Call, name: str) -> Answer:
     except ValueError as exc:
         raise Refusal(400, "Unable to parse job submission version parameter") from exc
     _reader(call)
-    known = call.cluster.submission(call.namespace, name, version)
-    if known is None:
-        return call.one(None, "job source not found", Table.JOBS)
-    return call.read(known, Table.JOBS)
+    known = call.store.get(SUBMISSIONS, (call.namespace, name, version))
+    return call.one(known, "job source not found", SUBMISSIONS)
 
 
 def _evaluate(call: Call, name: str) -> Answer:
@@ -187,8 +186,7 @@ def _dispatch(call: Call, name: str) -> Answer:
         call.namespace,
         name,
         meta=body.get("Meta") or {},
-        payload=body.get("Payload") or "",
-        id_prefix=body.get("IdPrefixTemplate") or "",
+        payload=body.get("Payload") or None,
     )
     return call.written(result, result["Index"])
 
@@ -210,17 +208,15 @@ def _named(call: Call, name: str, kind: Struct) -> dict[str, Any]:
 
 def _revert(call: Call, name: str) -> Answer:
     body = _named(call, name, _REVERT)
-    prior = body.get("EnforcePriorVersion")
-    result = call.cluster.revert_job(call.namespace, name, body.get("JobVersion") or 0, enforce_prior_version=prior)
+    check_prior_version(call, name, body.get("EnforcePriorVersion"))
+    result = call.cluster.revert_job(call.namespace, name, body.get("JobVersion") or 0)
     return call.read(result, index=result["Index"])
 
 
 def _stable(call: Call, name: str) -> Answer:
     body = _named(call, name, _STABLE)
-    result = call.cluster.mark_job_stable(
-        call.namespace, name, body.get("JobVersion") or 0, stable=bool(body.get("Stable"))
-    )
-    return call.written(result, result["Index"])
+    index = mark_stable(call, name, body.get("JobVersion") or 0, stable=bool(body.get("Stable")))
+    return call.written({"JobModifyIndex": index, "Index": index}, index)
 
 
 def _scale(call: Call, name: str) -> Answer:
@@ -251,7 +247,7 @@ def _scale_status(call: Call, name: str) -> Answer:
         answer = call.read(NOTHING, Table.JOBS, index=call.store.index)
         answer.status, answer.raw = 404, b"job not found"
         return answer
-    status = call.cluster.scale_status(call.namespace, name)
+    status = scale_status(call, known)
     allocs = call.store.by(Table.ALLOCS, "job", (call.namespace, name))
     index = max([known["ModifyIndex"], *(alloc["ModifyIndex"] for alloc in allocs)])
     return call.read(status, Table.JOBS, Table.ALLOCS, Table.SCALING_EVENTS, index=index)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lab.nomad.http.call import Answer
 from lab.nomad.http.decode import MapOf, Struct
+from lab.nomad.http.endpoints.job_extras import keep_submission, validation
 from lab.nomad.http.lists import by_namespace, page
 from lab.nomad.model.errors import Refusal
 from lab.nomad.model.store import Table
@@ -13,13 +15,13 @@ from lab.nomad.model.stubs import job_stub
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lab.nomad.http.call import Answer, Call
+    from lab.nomad.http.call import Call
     from lab.nomad.model.store import Record
 
 REGISTER = Struct(
     "JobRegisterRequest",
     {
-        "Job": "job",
+        "Job": "any",
         "EnforceIndex": "bool",
         "JobModifyIndex": "uint64",
         "PolicyOverride": "bool",
@@ -100,10 +102,11 @@ def register(call: Call, name: str) -> Answer:
         job,
         enforce_index=body["JobModifyIndex"] or 0 if body.get("EnforceIndex") else None,
         preserve_counts=bool(body.get("PreserveCounts")),
-        eval_priority=body.get("EvalPriority") or 0,
     )
     if body.get("Submission"):
-        call.cluster.keep_submission(job["Namespace"], job["ID"], body["Submission"])
+        written = call.store.get(Table.JOBS, (job["Namespace"], job["ID"]))
+        if written is not None:
+            keep_submission(call, written, body["Submission"])
     return call.written(result, result["Index"])
 
 
@@ -134,7 +137,7 @@ def validate(call: Call) -> Answer:
         raise Refusal(400, "Job must be specified")
     namespace = call.request.value("namespace") or job.get("Namespace") or "default"
     call.may(call.rights.namespace(namespace, "read-job"))
-    return call.written(call.cluster.validate_job({**job, "Namespace": namespace}), None)
+    return Answer(validation(call, {**job, "Namespace": namespace}))
 
 
 _PARSE = Struct(

@@ -14,6 +14,7 @@ from lab.nomad.model.store import Table
 
 if TYPE_CHECKING:
     from lab.nomad.http.call import Answer, Call
+    from lab.nomad.model.store import Record
 
 _NAMESPACE = Struct(
     "Namespace",
@@ -40,8 +41,12 @@ def namespaces(call: Call) -> Answer:
         for record in call.store.rows(Table.NAMESPACES)
         if record["Name"].startswith(prefix) and rights.any_in_namespace(record["Name"])
     ]
-    shown, token = page(call, records, lambda record: record["Name"])
+    shown, token = page(call, records, lambda record: record["Name"], _shown)
     return call.read(shown, Table.NAMESPACES, next_token=token)
+
+
+def _shown(record: Record) -> dict[str, Any]:
+    return {"Hash": digest(record["Name"], record["Description"]), **record}
 
 
 def create(call: Call) -> Answer:
@@ -58,7 +63,8 @@ def namespace(call: Call) -> Answer:
     call.only("GET", "PUT", "POST", "DELETE")
     if call.request.method == "GET":
         call.may(call.rights.any_in_namespace(name))
-        return call.one(call.store.get(Table.NAMESPACES, name), "Namespace not found", Table.NAMESPACES)
+        known = call.store.get(Table.NAMESPACES, name)
+        return call.one(known, "Namespace not found", Table.NAMESPACES, body=known and _shown(known))
     if call.request.method == "DELETE":
         return _delete(call, name)
     return _write(call, name)

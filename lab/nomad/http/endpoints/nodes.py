@@ -105,7 +105,7 @@ def _drain(call: Call, ident: str) -> Answer:
         body.get("DrainSpec"),
         mark_eligible=bool(body.get("MarkEligible")),
         meta=body.get("Meta"),
-        accessor_id=call.accessor,
+        accessor=call.accessor,
     )
     return call.written(result, result["Index"])
 

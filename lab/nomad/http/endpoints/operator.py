@@ -194,7 +194,7 @@ def scheduler(call: Call) -> Answer:
         raise Refusal(400, f"invalid scheduler algorithm: {algorithm}")
     cas = _cas(call)
     call.may(call.rights.write("operator"))
-    result = call.cluster.set_scheduler_configuration(given, cas=cas)
+    result = call.cluster.set_scheduler_config(given, cas=cas)
     return call.written(result, result["Index"])
 
 
