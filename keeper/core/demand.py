@@ -1,44 +1,26 @@
-"""What waits: allocations that Nomad wants to place and cannot.
+"""What waits: allocations that Nomad wants to place and cannot; and which jobs a tick has to read for it.
 
 How many comes from the jobs' summaries, for it falls with each placement; why they wait comes from blocked evaluations,
 which may be stale and are never counted by (recordings/nomad-1.6.5, Demand). Work that follows nodes and work that a
 quota holds back asks for no machine.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from keeper.core.model import JobKey, JobSpec, JobStub, TaskGroup
-from keeper.core.places import Needs, needs_of
+from keeper.core.asks import Ask, ask
+from keeper.core.candidates import candidates
+from keeper.core.load import loads_of
+from keeper.core.model import JobKey, JobStub
 from keeper.core.plan import Rejected
+from keeper.core.rules import AutoscaleRules
+from keeper.core.stock import gaps_of, take_stock
 from keeper.core.view import Gap, View
 
-type AskKey = tuple[JobKey, str]
+MOST_JOBS = 40
+"""How many jobs a tick reads at most in order to prove that their work fits elsewhere."""
 
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """So many equal allocations of one task group that need a place."""
-
-    spec: JobSpec
-    group: TaskGroup
-    count: int
-    needs: Needs
-
-    @property
-    def key(self) -> AskKey:
-        """The job and the task group."""
-        return self.spec.key, self.group.name
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        return f"{self.spec.key.id}/{self.group.name}"
-
-    def of(self, count: int) -> "Ask":
-        """The same ask for another number of allocations."""
-        return replace(self, count=count)
+USUAL = AutoscaleRules()
 
 
 class Demand(NamedTuple):
@@ -46,11 +28,6 @@ class Demand(NamedTuple):
 
     asks: tuple[Ask, ...]
     rejected: tuple[Rejected, ...]
-
-
-def ask(spec: JobSpec, group: TaskGroup, count: int) -> Ask:
-    """An ask with its needs spelled out."""
-    return Ask(spec, group, count, needs_of(spec, group))
 
 
 def waiting(view: View) -> tuple[JobStub, ...]:
@@ -99,6 +76,20 @@ def _why_blocked(view: View) -> Mapping[JobKey, str | None]:
     return found
 
 
-def merge(*wanted: Iterable[JobStub]) -> tuple[JobStub, ...]:
-    """Each job once, sorted by its key."""
-    return tuple(stub for _, stub in sorted({stub.key: stub for stubs in wanted for stub in stubs}.items()))
+def jobs_wanted(view: View, rules: AutoscaleRules = USUAL) -> tuple[JobStub, ...]:
+    """The jobs whose specifications this tick needs, sorted by key: those that wait, and those of nodes that might go."""
+    stubs = {stub.key: stub for stub in view.job_stubs}
+    wanted = {stub.key for stub in waiting(view)}
+    if not gaps_of(view):
+        wanted |= _jobs_of_candidates(view, rules)
+    return tuple(stubs[key] for key in sorted(wanted & stubs.keys()))
+
+
+def _jobs_of_candidates(view: View, rules: AutoscaleRules) -> set[JobKey]:
+    loads, found = loads_of(view), set[JobKey]()
+    for candidate in candidates(view, take_stock(view, rules), loads):
+        jobs = {each.job for each in candidate.load.work}
+        if len(found | jobs) > MOST_JOBS:
+            break
+        found |= jobs
+    return found

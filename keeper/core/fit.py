@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from keeper.core.asks import Ask
 from keeper.core.constraints import Verdict, is_unique
-from keeper.core.demand import Ask
 from keeper.core.model import Device, Distinct, JobKey, Node, Operand, Resources, TaskGroup
 from keeper.core.places import Place, about_one_node, device_suits, holds_on, property_at
 

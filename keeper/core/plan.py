@@ -1,11 +1,11 @@
 """What a tick chose to do: ordered actions, a reason, one sentence, and what is to be remembered."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from keeper.core.memory import Memory
-from keeper.core.model import InstanceName, NodeId, PoolName
+from keeper.core.model import DRAIN_DEADLINE, DRAIN_OWNER, DRAIN_REASON, NO_DEADLINE, InstanceName, NodeId, PoolName
 
 
 class Reason(StrEnum):
@@ -44,6 +44,11 @@ class Drain:
     pool: PoolName
     deadline: timedelta | None
     because: Reason
+
+    def meta(self, controller: str, now: datetime) -> dict[str, str]:
+        """The drain's meta: who drains, why, and when Nomad stops what is left; later ticks read it."""
+        until = NO_DEADLINE if self.deadline is None else (now + self.deadline).isoformat()
+        return {DRAIN_OWNER: controller, DRAIN_REASON: self.because, DRAIN_DEADLINE: until}
 
 
 @dataclass(frozen=True, slots=True)

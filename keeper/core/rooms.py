@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from keeper.core.demand import AskKey
+from keeper.core.asks import AskKey
 from keeper.core.fit import Bin, Room, Shelf, bin_of, companies
 from keeper.core.load import IDLE, Loads
 from keeper.core.model import Allocation, Distinct, JobKey, Node, NodeId, Operand, PoolName, Template

@@ -98,6 +98,17 @@ def how_long(failure: GrowthFailure, pool: Pool, row: int, rules: AutoscaleRules
     return max(doubled, AT_LEAST.get(kind, timedelta()))
 
 
+def take_cores(memory: Memory, pool: PoolName, cores: int, *, asked: datetime) -> Memory:
+    """Memory with so many cores less to ask for while the pool is set aside; negative when an ask did not arrive."""
+
+    def taken(aside: SetAside) -> SetAside:
+        if aside.pool != pool or aside.cores_left is None or aside.since > asked:
+            return aside
+        return replace(aside, cores_left=max(aside.cores_left - cores, 0))
+
+    return replace(memory, set_asides=tuple(taken(each) for each in memory.set_asides))
+
+
 def forget_old(memory: Memory, now: datetime, finished: frozenset[PoolName]) -> Memory:
     """Memory without set-asides that ended long ago, or that ended and were followed by a growth that went well."""
     kept = tuple(
@@ -120,18 +131,18 @@ def aside_for(pool: Pool, pools: Mapping[PoolName, Pool], memory: Memory, now: d
 
 def shares(aside: SetAside, failed: Pool, other: Pool) -> bool:
     """Whether what refused `failed` would refuse `other` as well."""
-    if failed.name == other.name:
-        return True
+    alike = bool(failed.sku) and failed.priority is other.priority
     match aside.kind:
         case FailureKind.SKU_FAMILY_QUOTA:
-            return family_of(failed.sku) == family_of(other.sku) and failed.priority is other.priority
-        case FailureKind.LOW_PRIORITY_QUOTA:
-            return other.priority is Priority.SPOT
-        case FailureKind.REGIONAL_QUOTA:
-            return True
-        case FailureKind.ZONAL_ALLOCATION | FailureKind.OVERCONSTRAINED_ZONAL:
-            return bool(other.zones) and set(other.zones) <= set(aside.zones)
+            shared = alike and family_of(failed.sku) == family_of(other.sku)
         case FailureKind.SKU_NOT_AVAILABLE:
-            return failed.sku.lower() == other.sku.lower() and failed.priority is other.priority
+            shared = alike and failed.sku.lower() == other.sku.lower()
+        case FailureKind.LOW_PRIORITY_QUOTA:
+            shared = other.priority is Priority.SPOT
+        case FailureKind.REGIONAL_QUOTA:
+            shared = True
+        case FailureKind.ZONAL_ALLOCATION | FailureKind.OVERCONSTRAINED_ZONAL:
+            shared = bool(other.zones) and set(other.zones) <= set(aside.zones)
         case _:
-            return False
+            shared = False
+    return shared or failed.name == other.name
