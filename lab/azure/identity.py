@@ -6,12 +6,13 @@ Set `IDENTITY_ENDPOINT=<url>/msi/token` and `IDENTITY_HEADER=<header>` for the f
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
-from uuid import NAMESPACE_URL, uuid5
 
+from lab.azure.model.notices import approve
 from lab.azure.model.words import Mode, Priority
 from lab.azure.rest.machine_views import machine_id
 from lab.http import Response
@@ -115,7 +116,19 @@ class InstanceMetadata:
         found = self._locate(request)
         if found is None:
             return _unknown()
-        return Response(200) if request.method == "POST" else Response.of_json(200, events_document(found[1]))
+        if request.method == "POST":
+            return self._approve(request, found[1])
+        return Response.of_json(200, events_document(found[1]))
+
+    def _approve(self, request: Request, instance: Instance) -> Response:
+        """Start the events that the guest names; an event that is over already is no error."""
+        try:
+            wanted = [str(start["EventId"]) for start in json.loads(request.body)["StartRequests"]]
+        except (ValueError, KeyError, TypeError):
+            return _refused("StartRequests with an EventId each was expected")
+        for event_id in wanted:
+            approve(self._arm.cloud, instance, event_id)
+        return Response(200)
 
     def _token(self, request: Request) -> Response:
         query = request.query
@@ -204,21 +217,22 @@ def instance_document(scale_set: ScaleSet, instance: Instance) -> dict[str, Any]
 
 
 def events_document(instance: Instance) -> dict[str, Any]:
-    """Render the scheduled events of a machine: its eviction, once announced."""
-    if instance.preempted_at is None:
-        return {"DocumentIncarnation": 0, "Events": []}
-    event = {
-        "EventId": str(uuid5(NAMESPACE_URL, f"{instance.vm_id}/{instance.preempted_at}")).upper(),
-        "EventStatus": "Scheduled",
-        "EventType": "Preempt",
-        "ResourceType": "VirtualMachine",
-        "Resources": [instance.name],
-        "NotBefore": format_datetime(instance.preempted_at.astimezone(UTC), usegmt=True),
-        "Description": "",
-        "EventSource": "Platform",
-        "DurationInSeconds": -1,
-    }
-    return {"DocumentIncarnation": 1, "Events": [event]}
+    """Render the scheduled events of a machine; an event that has happened is gone from the list."""
+    events = [
+        {
+            "EventId": notice.event_id,
+            "EventStatus": "Scheduled",
+            "EventType": notice.kind.value,
+            "ResourceType": "VirtualMachine",
+            "Resources": [instance.name],
+            "NotBefore": format_datetime(notice.not_before.astimezone(UTC), usegmt=True),
+            "Description": "",
+            "EventSource": "Platform",
+            "DurationInSeconds": -1,
+        }
+        for notice in instance.notices
+    ]
+    return {"DocumentIncarnation": instance.incarnation, "Events": events}
 
 
 def _unknown() -> Response:

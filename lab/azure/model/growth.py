@@ -75,6 +75,12 @@ def create_instances_now(cloud: Cloud, scale_set: ScaleSet, count: int) -> None:
         cloud.tell(Happening.BOOTED, scale_set, instance, cloud.now)
 
 
+def replace_instance(cloud: Cloud, scale_set: ScaleSet, instance: Instance) -> None:
+    """Delete an instance and bring up another in its zone, with a new name and address; the capacity stays."""
+    remove(cloud, scale_set, [instance], cloud.start(OperationKind.DELETE_INSTANCES, scale_set))
+    _boot_later(cloud, scale_set, _new_instance(cloud, scale_set, instance.zone))
+
+
 def _checked_capacity(capacity: object, scale_set: ScaleSet) -> int:
     if not isinstance(capacity, int) or isinstance(capacity, bool) or capacity < 0:
         raise invalid_parameter("sku.capacity", "The value of parameter sku.capacity is invalid.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lab.azure.model.failures import ArmError, Circumstances, failure, not_an_active_instance
+from lab.azure.model.notices import NoticeKind, announce, termination_notice
 from lab.azure.model.words import (
     EvictionPolicy,
     Happening,
@@ -116,22 +117,20 @@ def evict(cloud: Cloud, scale_set: ScaleSet, instance: Instance) -> None:
             "OperationNotAllowed",
             "Operation 'simulateEviction' is allowed only for Spot Virtual Machines",
         )
-    instance.preempted_at = cloud.now + cloud.pace.eviction_notice
 
     def take(at: datetime) -> None:
-        if not instance.standing or scale_set.instances.get(instance.instance_id.lower()) is not instance:
+        if not instance.is_running:
             return
-        instance.preempted_at = None
         instance.status_time = at
         if scale_set.eviction_policy is EvictionPolicy.DELETE:
             instance.provisioning = Provisioning.DELETING
             scale_set.capacity = max(0, scale_set.capacity - 1)
-            scale_set.instances.pop(instance.instance_id.lower(), None)
             scale_set.etag += 1
+            _let_go(cloud, scale_set, instance, at)
         instance.power = Power.DEALLOCATED
         cloud.tell(Happening.EVICTED, scale_set, instance, at)
 
-    cloud.timeline.at(instance.preempted_at, take)
+    announce(cloud, instance, NoticeKind.PREEMPT, cloud.pace.eviction_notice, take)
 
 
 def _remove_later(cloud: Cloud, scale_set: ScaleSet, instance: Instance) -> None:
@@ -140,17 +139,27 @@ def _remove_later(cloud: Cloud, scale_set: ScaleSet, instance: Instance) -> None
             instance.power = Power.STOPPED
             cloud.tell(Happening.DELETED, scale_set, instance, at)
 
-    def machine_goes(at: datetime) -> None:
-        scale_set.instances.pop(instance.instance_id.lower(), None)
-        for waiting in [op for op in cloud.running.values() if instance.name in op.waiting]:
-            waiting.waiting.discard(instance.name)
-            if waiting is scale_set.updating:
-                cloud.settle(scale_set, waiting, at)
-            elif waiting.kind is OperationKind.DELETE_INSTANCES and not waiting.waiting:
-                cloud.finish(waiting, at)
+    def proceed(at: datetime) -> None:
+        cloud.timeline.at(at + cloud.pace.shut_down, guest_stops)
+        gone = at + max(cloud.pace.delete, cloud.pace.shut_down)
+        cloud.timeline.at(gone, lambda then: _let_go(cloud, scale_set, instance, then))
 
-    cloud.timeline.at(cloud.now + cloud.pace.shut_down, guest_stops)
-    cloud.timeline.at(cloud.now + max(cloud.pace.delete, cloud.pace.shut_down), machine_goes)
+    notice = termination_notice(scale_set)
+    if notice and instance.power is Power.RUNNING:
+        announce(cloud, instance, NoticeKind.TERMINATE, notice, proceed)
+    else:
+        proceed(cloud.now)
+
+
+def _let_go(cloud: Cloud, scale_set: ScaleSet, instance: Instance, at: datetime) -> None:
+    """Take the machine out of its scale set and out of every operation that waits for it."""
+    scale_set.instances.pop(instance.instance_id.lower(), None)
+    for waiting in [op for op in cloud.running.values() if instance.name in op.waiting]:
+        waiting.waiting.discard(instance.name)
+        if waiting is scale_set.updating:
+            cloud.settle(scale_set, waiting, at)
+        elif waiting.kind is OperationKind.DELETE_INSTANCES and not waiting.waiting:
+            cloud.finish(waiting, at)
 
 
 def _finish_when_empty(cloud: Cloud, operation: Operation) -> None:

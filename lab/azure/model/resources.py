@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from lab.azure.model.notices import Notice
+
 
 @dataclass(frozen=True, slots=True)
 class ScaleSetKey:
@@ -71,7 +73,8 @@ class Instance:
     joins: bool = True
     etag: int = 1
     error: dict[str, Any] | None = None
-    preempted_at: datetime | None = None
+    notices: list[Notice] = field(default_factory=list)
+    incarnation: int = 0
 
     @property
     def standing(self) -> bool:

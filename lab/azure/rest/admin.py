@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from lab.azure.model.failures import ArmError, Failure, instance_not_found
 from lab.azure.model.faults import Fault, FaultKind
+from lab.azure.model.health import set_health
+from lab.azure.model.notices import NoticeKind, announce
 from lab.azure.model.removal import evict
 from lab.azure.model.words import Health
 from lab.http import Response
@@ -85,10 +87,17 @@ def _evict(arm: Arm, body: dict[str, Any]) -> Response:
     return Response(204)
 
 
-def _set_health(arm: Arm, body: dict[str, Any]) -> Response:
+def _announce(arm: Arm, body: dict[str, Any]) -> Response:
+    """Announce a freeze, a reboot or a redeployment; it passes without effect on the machine."""
     _, instance = _target(arm, body)
-    instance.health = Health(body["health"])
-    instance.status_time = arm.cloud.now
+    wait = timedelta(seconds=float(body.get("notice", 900)))
+    announce(arm.cloud, instance, NoticeKind(body["kind"]), wait, lambda _: None)
+    return Response(204)
+
+
+def _set_health(arm: Arm, body: dict[str, Any]) -> Response:
+    scale_set, instance = _target(arm, body)
+    set_health(arm.cloud, scale_set, instance, Health(body["health"]))
     return Response(204)
 
 
@@ -138,6 +147,7 @@ _ACTIONS: dict[tuple[str, str], Callable[[Arm, dict[str, Any]], Response]] = {
     ("GET", "/lab/faults"): _list_faults,
     ("DELETE", "/lab/faults"): _clear_faults,
     ("POST", "/lab/evictions"): _evict,
+    ("POST", "/lab/notices"): _announce,
     ("PUT", "/lab/health"): _set_health,
     ("PUT", "/lab/metrics"): _script_metric,
     ("PUT", "/lab/quotas"): _set_quotas,

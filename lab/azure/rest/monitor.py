@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from lab.azure.model.failures import ArmError
 from lab.azure.model.metrics import DEFINITIONS, definition_named
+from lab.azure.model.notices import duration
 from lab.azure.rest.call import Route
 from lab.http import Response
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _GRAINS = ("PT1M", "PT5M", "PT15M", "PT30M", "PT1H", "PT6H", "PT12H", "P1D")
 _AGGREGATIONS = {"average", "minimum", "maximum", "total", "count"}
-_DURATION = re.compile(r"P(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?")
 
 
 def _definitions(call: Call) -> Response:
@@ -70,7 +69,7 @@ def _series(
     call: Call, definition: MetricDefinition, start: datetime, end: datetime, wanted: set[str]
 ) -> dict[str, Any]:
     resource = call.params["resource"]
-    step = duration(call.query.get("interval", "PT1M"))
+    step = _step(call)
     values = call.cloud.metrics.values(resource.rpartition("/")[2], definition.name, start, end, step)
     return {
         "id": f"{resource}/providers/Microsoft.Insights/metrics/{definition.name}",
@@ -107,12 +106,12 @@ def _timespan(call: Call) -> tuple[datetime, datetime]:
         return call.cloud.now - timedelta(hours=1), call.cloud.now
 
 
-def duration(text: str) -> timedelta:
-    """Parse the ISO 8601 durations that Azure Monitor takes as an interval."""
-    matched = _DURATION.fullmatch(text)
-    if matched is None or not any(matched.groupdict().values()):
+def _step(call: Call) -> timedelta:
+    text = call.query.get("interval", "PT1M")
+    step = duration(text)
+    if step is None:
         raise ArmError(400, "BadRequest", f"Detected invalid time grain input: {text}", wrapped=False)
-    return timedelta(**{unit: int(value) for unit, value in matched.groupdict().items() if value})
+    return step
 
 
 def _namespace(resource: str) -> str:
