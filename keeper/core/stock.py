@@ -37,7 +37,7 @@ class Stock:
     nodes: tuple[Node, ...]
     """All of the pool's nodes, sorted by name."""
     leaving: tuple[Node, ...]
-    """Those with a drain of ours, running or over."""
+    """Those with a drain of ours, running or over, whose instance is not known to be gone."""
     instances: tuple[Instance, ...] | None
     """None when they were not listed."""
     upcoming: int
@@ -137,7 +137,7 @@ def _stock(pool: Pool, nodes: tuple[Node, ...], view: View, rules: AutoscaleRule
     waking = sum(node.status is NodeStatus.INITIALIZING for node in nodes)
     if instances is None:
         unseen = max(capacity - len(known), 0)
-        late, existing = (), capacity
+        alive, late, existing = [], (), capacity
     else:
         alive = [each for each in instances if each.state is not InstanceState.DELETING]
         nodeless = [each for each in alive if each.name.lower() not in known]
@@ -145,7 +145,8 @@ def _stock(pool: Pool, nodes: tuple[Node, ...], view: View, rules: AutoscaleRule
         to_come = max(capacity - len(instances), 0) if growing else 0
         arriving = sum(each.state in ARRIVING and each not in late for each in nodeless)
         unseen, existing = to_come + arriving, len(alive) + to_come
-    leaving = tuple(node for node in nodes if is_leaving(node, view.memory, rules))
+    gone = frozenset[str]() if instances is None else known - {each.name.lower() for each in alive}
+    leaving = tuple(node for node in nodes if is_leaving(node, view.memory, rules) and node.name.lower() not in gone)
     return Stock(pool, scale_set, nodes, leaving, instances, unseen + waking, late, existing, growing)
 
 
