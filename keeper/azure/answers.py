@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from azure.core.exceptions import AzureError, HttpResponseError
     from azure.core.rest import HttpResponse
 
-MOST_TEXT = 300
+MOST_TEXT = 800
 PATIENCE = timedelta(minutes=1)
 """How long to wait when Azure does not say: its buckets are refilled every minute."""
 
@@ -130,4 +130,4 @@ def _text(error: dict[str, Any], key: str) -> str:
 
 
 def _short(text: object) -> str:
-    return str(text).strip()[:MOST_TEXT]
+    return " ".join(str(text).split())[:MOST_TEXT]

@@ -34,9 +34,8 @@ class VaultSecrets:
         return SecretClient(
             self._settings.vault,
             self._credential,
-            retry_total=2,
-            retry_backoff_factor=0.2,
-            retry_backoff_max=2,
+            retry_total=1,
+            retry_status=0,  # a busy vault is not waited out: the next tick is the retry
             raw_request_hook=within_patience,
             **transport,
         )
