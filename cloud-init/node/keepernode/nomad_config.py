@@ -67,8 +67,9 @@ def _agent(told: Told, here: Here) -> Body:
         "data_dir": f"{DATA}/nomad",
         "bind_addr": "0.0.0.0",  # noqa: S104 - the network rules say who may come; the health probe and loopback are two interfaces
         "disable_update_check": True,
+        # A stop by systemd is SIGINT: a client drains. SIGTERM is how this program restarts a client in place: tasks stay.
         "leave_on_interrupt": leaves,
-        "leave_on_terminate": leaves,
+        "leave_on_terminate": False,
         "advertise": {"http": here.address, "rpc": here.address, "serf": here.address},
         "ports": {"http": knobs.ports.nomad_http, "rpc": knobs.ports.nomad_rpc, "serf": knobs.ports.nomad_serf},
         "acl": {"enabled": True},

@@ -113,9 +113,9 @@ def _key_ring(machine: Machine, knobs: Knobs) -> str:
     except (binascii.Error, ValueError) as exc:
         raise Misconfigured(f"releaseKey is not base64: {exc}") from exc
     machine.ensure_folder(RELEASES)
-    text = base64.b64encode(ring).decode() + "\n"
+    text = base64.encodebytes(ring).decode()
     machine.ensure(File(f"{KEY_RING}.b64", text))
-    must(machine, ["sh", "-c", f"base64 -d {KEY_RING}.b64 > {KEY_RING}"], "is the disk full?")
+    must(machine, ["openssl", "base64", "-d", "-in", f"{KEY_RING}.b64", "-out", KEY_RING], "is the disk full?")
     return KEY_RING
 
 

@@ -10,6 +10,7 @@ import hashlib
 import re
 import ssl
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from keepernode.machine import File, ensure_all
@@ -38,7 +39,7 @@ class Trio:
 
     def digest(self) -> str:
         """Name these three by what they are."""
-        return hashlib.sha256("\0".join((self.bundle, self.leaf, self.key)).encode()).hexdigest()[:20]
+        return hashlib.sha256(f"{self.bundle}\0{self.leaf}\0{self.key}".encode()).hexdigest()[:20]
 
     def der(self) -> bytes:
         """Return the certificate itself as it is served."""
@@ -77,7 +78,7 @@ def stage(machine: Machine, service: Service, trio: Trio) -> str:
     """Lay the trio beside the one in use and prove it; return its folder. Unsafe when it fails: nothing is swapped."""
     folder = f"{TLS}/{service.name}/{trio.digest()}"
     machine.ensure_folder(f"{TLS}/{service.name}", mode=0o755)
-    machine.ensure_folder(folder, mode=0o750, owner=service.owner)
+    machine.ensure_folder(folder, mode=0o755, owner=service.owner)
     ensure_all(
         machine,
         [
@@ -114,6 +115,13 @@ def _prove(machine: Machine, service: Service, folder: str) -> None:
 def in_use(service: Service) -> str:
     """Return the link that the agent's configuration names."""
     return f"{TLS}/{service.name}/current"
+
+
+def expiry(machine: Machine, service: Service) -> datetime | None:
+    """Return when the certificate in use ends; None when there is none."""
+    done = machine.run(["openssl", "x509", "-in", f"{in_use(service)}/cert.pem", "-noout", "-enddate"])
+    _, _, end = done.out.strip().partition("notAfter=")
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(end), tz=timezone.utc) if done.code == 0 and end else None
 
 
 def is_served(machine: Machine, service: Service, trio: Trio) -> bool:

@@ -26,8 +26,8 @@ DRAIN_SLACK = 120
 def unit_files(told: Told) -> list[File]:
     """Return every unit of this machine but the loader's and the data disk's."""
     files = [
-        _own("keeper-health", "Answer the health extension and the metrics scraper", "health"),
-        _own("keeper-events", "Hand over before Azure takes this machine away", "scheduled-events"),
+        _own("keeper-health", "Answer the health extension and the metrics scraper", "health", "DynamicUser=yes"),
+        _own("keeper-events", "Hand over before Azure takes this machine away", "scheduled-events", "User=root"),
         _refresh_service(),
         _refresh_timer(),
     ]
@@ -39,7 +39,12 @@ def unit_files(told: Told) -> list[File]:
         files.append(_vault(told.knobs))
     if told.role is Role.SERVER:
         files.append(
-            _own("keeper-watch", "Nudge the keeper when Nomad's leader sees a need", f"watch --config {WATCHER_CONFIG}")
+            _own(
+                "keeper-watch",
+                "Nudge the keeper when Nomad's leader sees a need",
+                f"watch --config {WATCHER_CONFIG}",
+                "User=nomad",
+            )
         )
     return files
 
@@ -53,7 +58,7 @@ def _unit(name: str, text: str) -> File:
     return File(f"{UNITS}/{name}", text)
 
 
-def _own(name: str, what: str, command: str) -> File:
+def _own(name: str, what: str, command: str, user: str) -> File:
     return _unit(
         f"{name}.service",
         f"""[Unit]
@@ -65,9 +70,10 @@ ExecStart={sys.executable} {PROGRAM} {command}
 Restart=always
 RestartSec=2
 SyslogIdentifier=keeper-node
-NoNewPrivileges={"no" if name == "keeper-events" else "yes"}
+{user}
+NoNewPrivileges=yes
 ProtectHome=yes
-ProtectSystem={"yes" if name == "keeper-events" else "strict"}
+ProtectSystem=full
 PrivateTmp=yes
 
 [Install]
@@ -164,7 +170,7 @@ ExecStart={command}
 ExecReload=/bin/kill --signal HUP $MAINPID
 User={owner}
 Group={owner}
-Restart=on-failure
+Restart=always
 RestartSec=2
 LimitNOFILE=65536
 LimitNPROC=infinity

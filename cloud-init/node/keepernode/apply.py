@@ -1,0 +1,117 @@
+"""From userData to a member of the cluster, and from changed userData to a changed member. A second run changes nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from keepernode import vaulted
+from keepernode.agents import agents_of, nomad_name
+from keepernode.base import is_active, prepare
+from keepernode.here import find_here
+from keepernode.joining import Outcome, fetch_token, join, prove_health, renew
+from keepernode.journal import tell
+from keepernode.knobs import Role
+from keepernode.machine import File, must
+from keepernode.nomad_config import NOMAD_TLS
+from keepernode.places import READY, WATCHER_CONFIG, WATCHER_TOKEN
+from keepernode.problems import NodeError, Waiting
+from keepernode.status import Phase, Status, write_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keepernode.here import Here
+    from keepernode.knobs import Told
+    from keepernode.machine import Machine
+
+WATCH_UNIT = "keeper-watch.service"
+
+
+def apply(machine: Machine, told: Told) -> Outcome:
+    """Make the machine what it is told to be, prove it, and leave the ready marker; raises with what is in the way."""
+    here = find_here(machine)
+    agents = agents_of(told, here)
+    outcome = Outcome(prepare(machine, told, here, agents))
+    for agent in agents:
+        outcome.add(join(machine, told, here, agent))
+    for agent in agents:
+        prove_health(machine, agent)
+    if told.role is Role.SERVER:
+        outcome.changed += _watch(machine, told, here)
+    marker = {"role": told.role.value, **{agent.product.name: agent.product.version for agent in agents}}
+    if machine.ensure(File(READY, json.dumps(marker) + "\n")):
+        outcome.changed.append(READY)
+    return outcome
+
+
+def refresh(machine: Machine, told: Told) -> Outcome:
+    """Take over whatever Key Vault has newer: certificates, the CA bundle, tokens; nothing on a machine not yet started."""
+    if machine.read(READY) is None:
+        return Outcome()
+    here = find_here(machine)
+    outcome = Outcome()
+    for agent in agents_of(told, here):
+        outcome.add(renew(machine, told, here, agent))
+        outcome.changed += fetch_token(machine, told, agent)
+    if told.role is Role.SERVER:
+        outcome.changed += _watcher_token(machine, told)
+    return outcome
+
+
+def reported(machine: Machine, step: Callable[[], Outcome], name: str) -> Outcome:
+    """Run a step so that its end shows: in the status file, and as one line in the journal.
+
+    A machine that has been a member stays one whatever a later run meets: its agents' own health decides.
+    """
+    member = machine.read(READY) is not None
+    try:
+        outcome = step()
+    except Waiting as problem:
+        write_status(machine, Status(Phase.READY if member else Phase.WAITING, f"waiting for {problem}"))
+        raise
+    except NodeError as problem:
+        write_status(machine, Status(Phase.READY if member else Phase.FAILED, str(problem)))
+        raise
+    ready = machine.read(READY) is not None
+    write_status(machine, Status(Phase.READY if ready else Phase.JOINING, "; ".join(outcome.pending)))
+    if outcome.changed or outcome.pending:
+        tell(f"node.{name}", changed=outcome.changed, pending=outcome.pending)
+    return outcome
+
+
+def watcher_config(told: Told, here: Here) -> File:
+    """Return the watcher's configuration on this server."""
+    knobs = told.knobs
+    config = {
+        "nomad_address": f"https://127.0.0.1:{knobs.ports.nomad_http}",
+        "nomad_ca_file": f"{NOMAD_TLS}/ca.pem",
+        "nomad_server_name": nomad_name(told),
+        "nomad_token_file": WATCHER_TOKEN,
+        "nomad_rpc_address": f"{here.address}:{knobs.ports.nomad_rpc}",
+        "queue_url": knobs.queue_url,
+        "identity_client_id": knobs.identity_client_id,
+        "node_name": here.name,
+    }
+    return File(WATCHER_CONFIG, json.dumps(config, indent=2) + "\n")
+
+
+def _watch(machine: Machine, told: Told, here: Here) -> list[str]:
+    """Have the watcher run as soon as the keeper has made its token; a server without it is a member all the same."""
+    changed = [WATCHER_CONFIG] if machine.ensure(watcher_config(told, here)) else []
+    if machine.read(WATCHER_TOKEN) is None:
+        changed += _watcher_token(machine, told)
+    if machine.read(WATCHER_TOKEN) is None:
+        return changed
+    if not is_active(machine, WATCH_UNIT):
+        must(machine, ["systemctl", "enable", "--now", WATCH_UNIT], f"look at `journalctl -u {WATCH_UNIT}`")
+        changed.append(f"start {WATCH_UNIT}")
+    elif WATCHER_CONFIG in changed:
+        must(machine, ["systemctl", "restart", WATCH_UNIT], f"look at `journalctl -u {WATCH_UNIT}`")
+    return changed
+
+
+def _watcher_token(machine: Machine, told: Told) -> list[str]:
+    secret = vaulted.find_secret(machine, told.knobs.vault_url, vaulted.WATCHER_TOKEN)
+    written = secret is not None and machine.ensure(File(WATCHER_TOKEN, secret.text + "\n", 0o600, "nomad"))
+    return [WATCHER_TOKEN] if written else []
