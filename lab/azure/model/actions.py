@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab.azure.model.failures import Circumstances, failure, invalid_parameter
+from lab.azure.model.failures import Circumstances, Failure, failure, invalid_parameter
 from lab.azure.model.removal import refuse_while_deleting
 from lab.azure.model.words import Happening, Health, OperationKind, Power, Provisioning
 
@@ -48,8 +48,15 @@ _COURSES: dict[OperationKind, _Course] = {
 
 
 def act(cloud: Cloud, scale_set: ScaleSet, kind: OperationKind, instances: Sequence[Instance]) -> Operation:
-    """Do an action to these instances and return its operation; instances protected from actions are passed over."""
+    """Do an action to these instances and return its operation.
+
+    Instances protected from actions are passed over; when all of them are still being created or were never allocated,
+    the request is a conflict.
+    """
     refuse_while_deleting(scale_set)
+    ready = [i for i in instances if i.standing and i.allocated and i.provisioning is not Provisioning.CREATING]
+    if instances and not ready:
+        raise failure(Failure.CONFLICT, Circumstances(location=scale_set.location))
     course = _COURSES[kind]
     doom = cloud.faults.strike_operation(
         cloud.now, scale_set.key.name, f"Microsoft.Compute/virtualMachineScaleSets/{kind}/action"
@@ -62,7 +69,7 @@ def act(cloud: Cloud, scale_set: ScaleSet, kind: OperationKind, instances: Seque
         )
         cloud.timeline.at(cloud.now + takes, lambda at: cloud.finish(operation, at, error.error, wrapped=doom.wrapped))
         return operation
-    touched = [i for i in instances if i.standing and not i.protect_from_actions]
+    touched = [i for i in ready if not i.protect_from_actions]
     for instance in touched:
         _begin(cloud, scale_set, instance, course)
 

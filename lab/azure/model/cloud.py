@@ -95,7 +95,10 @@ class Cloud:
         self._observers.append(observer)
 
     def tell(self, happening: Happening, scale_set: ScaleSet, instance: Instance, at: datetime) -> None:
-        """Tell the observers what befell an instance."""
+        """Tell the observers what befell an instance; of one that never booted properly they hear nothing."""
+        instance.introduced |= happening is Happening.BOOTED
+        if not instance.introduced:
+            return
         event = InstanceEvent(
             happening=happening,
             at=at,

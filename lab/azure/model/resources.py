@@ -71,6 +71,7 @@ class Instance:
     has_protection_policy: bool = False
     allocated: bool = True
     joins: bool = True
+    introduced: bool = False
     etag: int = 1
     error: dict[str, Any] | None = None
     notices: list[Notice] = field(default_factory=list)
