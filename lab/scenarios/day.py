@@ -95,7 +95,7 @@ class Day:
         """A quota error → the other pool."""
         self._stage.scene("3. A quota refuses the first pool")
         self._lab.cloud.inject(
-            Fault(FaultKind.FAIL, scale_set=GENERAL.scale_set, action="*/write", failure=Failure.SKU_FAMILY_QUOTA)
+            Fault(FaultKind.FAIL, scale_set=GENERAL.scale_set, action="*/write", failure=Failure.QUOTA_FAMILY)
         )
         self._stage.say("fault", "general: the SKU family's quota is used up")
         self._job("burst", 9)
@@ -216,11 +216,17 @@ class Day:
         return sum(e.status >= 400 for e in self._lab.arm.journal.matching("*/virtualMachineScaleSets/write"))
 
     def _downward(self) -> int:
-        """How many accepted capacity requests asked for less than an earlier one had left."""
-        return sum(json.loads(e.body)["sku"]["capacity"] < e.capacity for e in self._capacity_writes())
-
-    def _capacity_writes(self) -> list[Any]:
-        return []
+        """How many accepted capacity requests asked for less than there was, by the order of all requests."""
+        below = 0
+        there = {pool.scale_set: pool.minimum for pool in self._lab.pools}
+        for entry in self._lab.arm.journal.matching("*/virtualMachineScaleSets/*"):
+            name = entry.path.partition("/virtualMachineScaleSets/")[2].partition("/")[0]
+            body = json.loads(entry.body) if entry.body and entry.status < 300 else {}
+            if "sku" in body:
+                below += body["sku"]["capacity"] < there[name]
+                there[name] = body["sku"]["capacity"]
+            there[name] = there.get(name, 0) - len(body.get("instanceIds", ()))
+        return below
 
     def _nodes(self, pool: str) -> list[dict[str, Any]]:
         nodes = self._lab.nomad.request("GET", "/v1/nodes")
