@@ -14,6 +14,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.util.retry import Retry
 
+from keeper.errors import Permanent
 from keeper.nomad.failures import Call, no_answer, refusal
 from keeper.nomad.session import Endpoint, Untrusted
 from keeper.settings import NomadSettings
@@ -52,8 +53,7 @@ class VerifiedTransport(HTTPAdapter):
     """TLS 1.2 or later, verified with exactly the given CAs, for exactly the given name, whatever address is dialled."""
 
     def __init__(self, ca: str, name: str) -> None:
-        self._context = ssl.create_default_context(cadata=ca)
-        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._context = _trusting(ca)
         self._name = name
         super().__init__(pool_connections=1, pool_maxsize=POOLED, max_retries=READ_RETRIES)
 
@@ -65,6 +65,18 @@ class VerifiedTransport(HTTPAdapter):
     @override
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Leave the context alone: the inherited method would add the public CAs to it."""
+
+
+def _trusting(ca: str) -> ssl.SSLContext:
+    """A context that trusts exactly these CAs. `ssl.create_default_context` would fall back on public ones without any."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    try:
+        context.load_verify_locations(cadata=ca)
+    except (ssl.SSLError, TypeError, ValueError) as exc:
+        raise Permanent("the CA bundle for Nomad's certificates holds no certificate (PEM)") from exc
+    return context
 
 
 class Connection:
