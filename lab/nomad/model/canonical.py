@@ -220,7 +220,7 @@ def _periodic(periodic: Record | None) -> Record | None:
         "Specs": None,
         "TimeZone": "UTC",
     }
-    return merged(default, periodic)
+    return merged(default, periodic) | {"Specs": list(periodic.get("Specs") or ())}
 
 
 def _parameterized(parameterized: Record | None) -> Record | None:

@@ -122,8 +122,12 @@ class Clients:
                 self._drop(old)
             return
         machine = self._machines.get(new["NodeID"])
-        if machine is not None and machine.alive and _server_side_news(old, new):
+        if machine is None or not machine.alive:
+            return
+        if _server_side_news(old, new):
             self._notice(machine, new, reattached=False)
+        elif old is not None and old.get("DeploymentID") != new.get("DeploymentID") and new["ID"] in machine.runners:
+            machine.runners[new["ID"]].judge_again(new)
 
     def _drop(self, alloc: Record) -> None:
         machine = self._machines.get(alloc["NodeID"])

@@ -9,7 +9,7 @@ from lab.nomad.model.drainer import NO_TRANSITION
 from lab.nomad.model.errors import Refusal
 from lab.nomad.model.evaluations import new_evaluation
 from lab.nomad.model.store import Table
-from lab.nomad.model.times import MILLISECOND, ZERO_TIME, from_rfc3339
+from lab.nomad.model.times import SECOND, ZERO_TIME, from_rfc3339
 from lab.nomad.model.usage import terminal
 from lab.nomad.model.words import ACTIVE_DEPLOYMENT, Cause, DeploymentStatus, Trigger
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lab.nomad.model.state import State
     from lab.nomad.model.store import Record
 
-_BATCH_WINDOW = 250 * MILLISECOND
+_NOTICE_TIME = SECOND
 _FAILED_ALLOCS = "Failed due to unhealthy allocations"
 _DEADLINE = "Failed due to progress deadline"
 _MANUAL = "Deployment marked as failed"
@@ -135,7 +135,7 @@ class Deployments:
     def _soon(self, deployment_id: str) -> None:
         key = ("deployment", deployment_id)
         if not self._agenda.has(key):
-            self._agenda.at(self._state.now() + _BATCH_WINDOW, key, lambda: self._look(deployment_id))
+            self._agenda.at(self._state.now() + _NOTICE_TIME, key, lambda: self._look(deployment_id))
 
     def _look(self, deployment_id: str) -> None:
         deployment = self._state.store.get(Table.DEPLOYMENTS, deployment_id)

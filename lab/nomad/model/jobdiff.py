@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from lab.nomad.model.store import Record
 
@@ -27,15 +27,45 @@ _UNSHOWN = frozenset(
         "TaskGroups",
         "Tasks",
         "Name",
+        "Dispatched",
     }
 )
+_MAPS = frozenset({"Meta", "Env"})
+_SINGULAR = {
+    "Affinities": "Affinity",
+    "Constraints": "Constraint",
+    "Networks": "Network",
+    "Services": "Service",
+    "Spreads": "Spread",
+    "Templates": "Template",
+    "Volumes": "Volume",
+    "ParameterizedJob": "Parameterized",
+}
+_UPDATES = {
+    "Ignore": "ignore",
+    "Place": "create",
+    "Migrate": "migrate",
+    "Stop": "destroy",
+    "InPlaceUpdate": "in-place update",
+    "DestructiveUpdate": "create/destroy update",
+    "Canary": "canary",
+    "Preemptions": "preemptions",
+}
 
 
-def job_diff(old: Record | None, new: Record) -> Record:
-    """Answer the JobDiff from a known job (None: there was none) to a new one."""
+def job_diff(old: Record | None, new: Record, updates: dict[str, Record] | None = None) -> Record:
+    """Answer the JobDiff from a known job (None: there was none) to a new one.
+
+    `updates` are the DesiredTGUpdates of a dry run; with them the diff is annotated as in a plan.
+    """
     fields, objects = _parts(old, new)
+    if new["Type"] != "system":
+        objects = [part for part in objects if part["Name"] != "Update"]
     groups = _named(old, new, "TaskGroups", _group_diff)
     changed = bool(fields or objects or any(g["Type"] != "None" for g in groups))
+    if updates is not None:
+        for group in groups:
+            _annotate(group, updates.get(group["Name"], {}))
     return {
         "Fields": fields or None,
         "ID": new["ID"],
@@ -43,6 +73,18 @@ def job_diff(old: Record | None, new: Record) -> Record:
         "TaskGroups": groups or None,
         "Type": _kind(old, new, changed=changed),
     }
+
+
+def _annotate(group: Record, counts: Record) -> None:
+    group["Updates"] = {text: counts[key] for key, text in _UPDATES.items() if counts.get(key)} or None
+    for field in group["Fields"] or ():
+        if field["Name"] == "Count":
+            before, after = int(field["Old"] or 0), int(field["New"] or 0)
+            field["Annotations"] = ["forces create" if after > before else "forces destroy"]
+    for task in group["Tasks"] or ():
+        if task["Type"] == "Edited":
+            destructive = bool(counts.get("DestructiveUpdate") or counts.get("Canary"))
+            task["Annotations"] = ["forces create/destroy update" if destructive else "forces in-place update"]
 
 
 def _group_diff(old: Record | None, new: Record | None) -> Record:
@@ -91,37 +133,58 @@ def _parts(old: Record | None, new: Record | None) -> tuple[list[Record], list[R
         before, after = (old or {}).get(name), (new or {}).get(name)
         if before == after:
             continue
-        if _is_object(before) or _is_object(after):
-            objects.append(_object_diff(name, before, after))
+        if name in _MAPS:
+            fields += _map_fields(name, before or {}, after or {})
+        elif isinstance(before, list) or isinstance(after, list):
+            objects += _list_diff(name, before or [], after or [])
+        elif isinstance(before, dict) or isinstance(after, dict):
+            objects.append(_object_diff(_SINGULAR.get(name, name), before, after))
         else:
             fields.append(_field(name, before, after))
     return fields, objects
 
 
+def _map_fields(name: str, before: Record, after: Record) -> list[Record]:
+    keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+    return [_field(f"{name}[{key}]", before.get(key), after.get(key)) for key in keys]
+
+
+def _list_diff(name: str, before: list[Any], after: list[Any]) -> list[Record]:
+    added = [value for value in after if value not in before]
+    deleted = [value for value in before if value not in after]
+    if any(isinstance(value, dict) for value in (*added, *deleted)):
+        shown = _SINGULAR.get(name, name)
+        return [_object_diff(shown, None, v) for v in added] + [_object_diff(shown, v, None) for v in deleted]
+    fields = [_field(name, None, v) for v in sorted(added)] + [_field(name, v, None) for v in sorted(deleted)]
+    kind = "Edited" if before and after else "Added" if after else "Deleted"
+    return [{"Fields": fields, "Name": name, "Objects": None, "Type": kind}]
+
+
 def _object_diff(name: str, before: Any, after: Any) -> Record:  # noqa: ANN401  # JSON values
     flat_before, flat_after = dict(_flat("", before)), dict(_flat("", after))
+    edited = bool(before) and bool(after)
     fields = [
         _field(key, flat_before.get(key), flat_after.get(key))
         for key in sorted({*flat_before, *flat_after})
-        if flat_before.get(key) != flat_after.get(key)
+        if flat_before.get(key) != flat_after.get(key) or (edited and name == "Resources")
     ]
-    kind = "Added" if not before else "Deleted" if not after else "Edited"
+    kind = "Edited" if edited else "Deleted" if before else "Added"
     return {"Fields": fields or None, "Name": name, "Objects": None, "Type": kind}
 
 
-def _flat(prefix: str, value: Any) -> Iterable[tuple[str, Any]]:  # noqa: ANN401  # JSON values
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401  # JSON values
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _flat(f"{prefix}.{key}" if prefix else key, inner)
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             yield from _flat(f"{prefix}[{number}]", inner)
-    elif value not in {None, ""}:
+    elif value is not None and value != "":
         yield prefix, value
 
 
 def _field(name: str, before: Any, after: Any) -> Record:  # noqa: ANN401  # JSON values
-    kind = "Added" if before in (None, "") else "Deleted" if after in (None, "") else "Edited"
+    kind = "None" if before == after else "Added" if before is None else "Deleted" if after is None else "Edited"
     return {"Annotations": None, "Name": name, "New": _text(after), "Old": _text(before), "Type": kind}
 
 
@@ -129,7 +192,3 @@ def _text(value: Any) -> str:  # noqa: ANN401  # a JSON value
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)
-
-
-def _is_object(value: object) -> bool:
-    return isinstance(value, (dict, list))

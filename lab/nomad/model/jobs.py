@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lab.nomad.model.canonical import canonical_job
 from lab.nomad.model.errors import Refusal, several
 from lab.nomad.model.evaluations import new_evaluation
+from lab.nomad.model.state import waits_for_dispatch
 from lab.nomad.model.store import Table
 from lab.nomad.model.updating import spec_changed
 from lab.nomad.model.validate import validate, warnings_of
@@ -75,7 +76,7 @@ class Jobs:
 
     def _write(self, job: Record, known: Record | None, trigger: Trigger, *, with_eval: bool = True) -> Record:
         now, store = self._state.now(), self._state.store
-        runs = not (job["Periodic"] and job["Periodic"]["Enabled"]) and not _waits(job)
+        runs = not (job["Periodic"] and job["Periodic"]["Enabled"]) and not waits_for_dispatch(job)
         with store.transaction(Cause.JOB_REGISTERED):
             index = store.touch(Table.JOBS)
             written = self._put_version({**job, "SubmitTime": now}, known, index)
@@ -100,7 +101,7 @@ class Jobs:
         for group in job["TaskGroups"]:
             if group["Scaling"]:
                 group["Scaling"] = {**group["Scaling"], "CreateIndex": index, "ModifyIndex": index}
-        if known is None and (job["Type"] == JobType.SYSTEM or job["Periodic"] or _waits(job)):
+        if known is None and (job["Type"] == JobType.SYSTEM or job["Periodic"] or waits_for_dispatch(job)):
             job["Status"] = "running"
         written = self._state.put_job(job)
         if known is None and job["ParentID"]:
@@ -108,7 +109,7 @@ class Jobs:
         return written
 
     def _evaluate_again(self, known: Record) -> Record:
-        if _waits(known) or (known["Periodic"] and known["Periodic"]["Enabled"]):
+        if waits_for_dispatch(known) or (known["Periodic"] and known["Periodic"]["Enabled"]):
             index = known["JobModifyIndex"]
             return {"EvalCreateIndex": 0, "EvalID": "", "Index": index, "JobModifyIndex": index}
         with self._state.store.transaction(Cause.EVALUATION_UPDATED):
@@ -136,7 +137,7 @@ class Jobs:
             else:
                 stopped = {**job, "Stop": True, "JobModifyIndex": index, "Version": job["Version"] + 1}
                 self._state.put_job({**stopped, "SubmitTime": now})
-            if not job["Periodic"] and not _waits(job):
+            if not job["Periodic"] and not waits_for_dispatch(job):
                 evaluation = new_evaluation(self._ids.fresh(), job, Trigger.JOB_DEREGISTER, now)
                 evaluation |= {"JobModifyIndex": index, "Type": JobType.SERVICE}
                 self._state.put_evals([evaluation])
@@ -163,7 +164,7 @@ class Jobs:
             raise Refusal(500, "job not found")
         if job["Periodic"]:
             raise Refusal(500, "can't evaluate periodic job")
-        if _waits(job):
+        if waits_for_dispatch(job):
             raise Refusal(500, "can't evaluate parameterized job")
         with self._state.store.transaction(Cause.ALLOCATION_UPDATE_DESIRED):
             if force_reschedule:
@@ -265,10 +266,6 @@ class Jobs:
         if version == job["Version"]:
             raise Refusal(500, "can't revert to current version")
         return self._write({**old, "Stop": False, "Stable": False}, job, Trigger.JOB_REGISTER)
-
-
-def _waits(job: Record) -> bool:
-    return bool(job["ParameterizedJob"]) and not job["Dispatched"]
 
 
 def _enforce(known: Record | None, index: int | None) -> None:

@@ -52,7 +52,7 @@ def plan_job(
     modify = known["JobModifyIndex"] if known is not None else 0
     return {
         **answer,
-        "Diff": job_diff(known, job) if diff else None,
+        "Diff": job_diff(known, job, answer["Annotations"]["DesiredTGUpdates"]) if diff else None,
         "Index": modify,
         "JobModifyIndex": modify,
         "NextPeriodicLaunch": rfc3339(nanoseconds(launch)) if launch is not None else None,
@@ -86,16 +86,15 @@ def _answer(
     created = []
     if failed and scheduler.stack is not None:
         classes = scheduler.stack.classes
-        created.append(
-            blocked_evaluation(
-                ids.fresh(),
-                evaluation,
-                state.now(),
-                classes=classes.classes(),
-                escaped=classes.escaped(),
-                failed=failed,
-            )
+        blocked = blocked_evaluation(
+            ids.fresh(),
+            evaluation,
+            state.now(),
+            classes=classes.classes(),
+            escaped=classes.escaped(),
+            failed=failed,
         )
+        created.append({key: value for key, value in blocked.items() if key != "SnapshotIndex"})
     created += scheduler.followups
     preempted = [alloc_stub(alloc) for alloc in scheduler.plan.preempted.values()]
     return {

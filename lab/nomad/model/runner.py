@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lab.nomad.model.agenda import Agenda
     from lab.nomad.model.store import Record
 
+_NO_GROUP: Record = {"Tasks": [], "Migrate": None, "Update": None}
 START_TIME = 400 * MILLISECOND
 _TEXT = {
     Client.PENDING: "No tasks have started",
@@ -35,17 +36,15 @@ class Runner:
         self._agenda = agenda
         self._now = now
         self._report = report
-        group = group_of(alloc) or {"Tasks": [], "Migrate": None, "Update": None}
+        group = group_of(alloc) or _NO_GROUP
         self._batch = alloc["Job"]["Type"] in {"batch", "sysbatch"}
         self._tasks: dict[str, Record] = {task["Name"]: task for task in group["Tasks"]}
         self._workloads: dict[str, Workload] = {name: workload_of(task) for name, task in self._tasks.items()}
         self._states: dict[str, Record] = dict.fromkeys(self._tasks, events.PENDING_STATE)
         self._restarts: dict[str, list[int]] = {}
-        self._rules = group["Update"] if alloc.get("DeploymentID") else group["Migrate"]
-        self._watched = alloc["Job"]["Type"] == "service" and bool(self._rules)
-        self._canary = bool((alloc.get("DeploymentStatus") or {}).get("Canary"))
         self.healthy: bool | None = None
         self.stopping = False
+        self._learn(alloc, group)
 
     def begin(self) -> None:
         """Start the allocation: tasks before the main ones first."""
@@ -54,6 +53,20 @@ class Runner:
         first = [n for n, t in self._tasks.items() if _is_before(t)] or self._main()
         for name in first:
             self._start_later(name, START_TIME)
+
+    def judge_again(self, alloc: Record) -> None:
+        """Judge the health anew: the allocation was updated in place and belongs to another deployment now."""
+        self.healthy = None
+        self._learn(alloc, group_of(alloc) or _NO_GROUP)
+        if self._watched and self._rules["HealthyDeadline"]:
+            self._at(self._rules["HealthyDeadline"], "deadline", self._too_late)
+        if self._watched and all(self._states[task]["State"] == "running" for task in self._main()):
+            self._at(self._rules["MinHealthyTime"], "healthy", self._well)
+
+    def _learn(self, alloc: Record, group: Record) -> None:
+        self._rules = group["Update"] if alloc.get("DeploymentID") else group["Migrate"]
+        self._watched = alloc["Job"]["Type"] == "service" and bool(self._rules)
+        self._canary = bool((alloc.get("DeploymentStatus") or {}).get("Canary"))
 
     def stop(self) -> None:
         """Send all tasks their stop signal, once."""
@@ -142,7 +155,7 @@ class Runner:
             self._states[name] = events.restarting(self._states[name], now, delay)
             self._at(delay, ("start", name), lambda: self._start(name))
         else:
-            self._states[name] = events.not_restarting(self._states[name], now)
+            self._states[name] = events.not_restarting(self._states[name], now, policy["Attempts"], policy["Interval"])
             self._fail_others(name)
         self._tell()
 

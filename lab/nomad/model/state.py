@@ -120,7 +120,7 @@ class State:
         return max(found, key=lambda d: d["CreateIndex"]) if found else None
 
     def _job_status(self, job: Record, *, evals_deleted: bool) -> str:
-        if job["Type"] == JobType.SYSTEM or job["ParameterizedJob"] or job["Periodic"]:
+        if job["Type"] == JobType.SYSTEM or waits_for_dispatch(job) or job["Periodic"]:
             return JobStatus.DEAD if job["Stop"] else JobStatus.RUNNING
         key = (job["Namespace"], job["ID"])
         if self.usage.live_allocs[key] > 0:
@@ -191,6 +191,11 @@ def served(evaluation: Record) -> bool:
     """Answer whether a finished evaluation left nothing to wait for, so that blocked ones have no reason any more."""
     done = evaluation["Status"] == EvalStatus.COMPLETE
     return done and not evaluation.get("FailedTGAllocs") and not evaluation.get("BlockedEval")
+
+
+def waits_for_dispatch(job: Record) -> bool:
+    """Answer whether a job is parameterized and no dispatched child itself."""
+    return bool(job["ParameterizedJob"]) and not job["Dispatched"]
 
 
 def live(evaluation: Record) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.nomad.model.times import MILLISECOND, SECOND, rfc3339
+from lab.nomad.model.times import MILLISECOND, SECOND, go_duration, rfc3339
 
 if TYPE_CHECKING:
     from lab.nomad.model.store import Record
@@ -82,7 +82,7 @@ def dead(state: Record, now: int, *, failed: bool) -> Record:
 
 def killing(state: Record, now: int, timeout: int) -> Record:
     """Answer the state of a task that was sent its stop signal."""
-    text = f"{timeout // SECOND}s"
+    text = go_duration(timeout)
     shown = f"Sent interrupt. Waiting {text} before force killing"
     return with_event(state, event("Killing", now, shown, KillTimeout=timeout, Details={"kill_timeout": text}))
 
@@ -101,9 +101,9 @@ def restarting(state: Record, now: int, delay: int) -> Record:
     return with_event(state, why, **again)
 
 
-def not_restarting(state: Record, now: int) -> Record:
+def not_restarting(state: Record, now: int, attempts: int, interval: int) -> Record:
     """Answer the final state of a task that has used up its restarts."""
-    text = "Exceeded allowed attempts and interval"
+    text = f'Exceeded allowed attempts {attempts} in interval {go_duration(interval)} and mode is "fail"'
     why = event("Not Restarting", now, text, RestartReason=text, FailsTask=True, Details={"restart_reason": text})
     return dead(with_event(state, why), now, failed=True)
 

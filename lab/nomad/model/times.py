@@ -35,3 +35,14 @@ def from_rfc3339(text: str) -> int:
     whole, _, fraction = text.removesuffix("Z").partition(".")
     seconds = (datetime.fromisoformat(whole).replace(tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
     return seconds * SECOND + int(fraction.ljust(9, "0")[:9] or 0)
+
+
+def go_duration(ns: int) -> str:
+    """Answer a duration as Go prints it: `5s`, `1m30s`, `1h0m0s`."""
+    seconds, rest = divmod(ns, SECOND)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    tail = f"{seconds + rest / SECOND:g}s"
+    if hours:
+        return f"{hours}h{minutes}m{tail}"
+    return f"{minutes}m{tail}" if minutes else tail

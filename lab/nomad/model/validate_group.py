@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lab.nomad.model.errors import multierror
-from lab.nomad.model.times import SECOND
+from lab.nomad.model.times import SECOND, go_duration
 from lab.nomad.model.validate_parts import affinity_problems, constraint_problems, network_problems, spread_problems
 from lab.nomad.model.words import JobType
 
@@ -51,11 +51,11 @@ def _restart(policy: Record) -> list[str]:
     if policy["Attempts"] == 0 and policy["Mode"] == "delay":
         found.append('Restart policy "delay" with 0 attempts is ambiguous')
     if policy["Interval"] < _MIN_INTERVAL:
-        found.append(f"Interval can not be less than 5s (got {_text(policy['Interval'])})")
+        found.append(f"Interval can not be less than 5s (got {go_duration(policy['Interval'])})")
     if policy["Attempts"] * policy["Delay"] > policy["Interval"]:
         found.append(
             f"Nomad can't restart the TaskGroup {policy['Attempts']} times in an interval of "
-            f"{_text(policy['Interval'])} with a delay of {_text(policy['Delay'])}"
+            f"{go_duration(policy['Interval'])} with a delay of {go_duration(policy['Delay'])}"
         )
     return found
 
@@ -139,13 +139,3 @@ def _resources(asked: Record) -> list[str]:
         most, memory = asked["MemoryMaxMB"], asked["MemoryMB"]
         found.append(f"MemoryMaxMB value ({most}) should be larger than MemoryMB value ({memory})")
     return found
-
-
-def _text(duration: int) -> str:
-    seconds, rest = divmod(duration, SECOND)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    tail = f"{seconds + rest / SECOND:g}s"
-    if hours:
-        return f"{hours}h{minutes}m{tail}"
-    return f"{minutes}m{tail}" if minutes else tail
