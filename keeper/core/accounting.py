@@ -100,7 +100,7 @@ def _goes_on(growth: Growth, stock: Stock | None, view: View, rules: AutoscaleRu
         return stock is not None and Gap.SCALE_SETS in view.gaps
     if growth.pool in view.finished or view.now - growth.asked >= rules.join_timeout:
         return False
-    if not arrived(growth.target, stock.scale_set):
+    if not arrived(growth, stock.scale_set):
         return False
     return growth.operation is not None or stock.scale_set.provisioning in MOVING
 
@@ -109,7 +109,7 @@ def _with_lost_asks(memory: Memory, stocks: dict[PoolName, Stock], view: View) -
     """What part of a quota was asked for by a growth that never reached Azure may be asked for again."""
     for growth in memory.growths:
         stock = stocks.get(growth.pool)
-        if growth.operation is None and stock is not None and not arrived(growth.target, stock.scale_set):
+        if stock is not None and not arrived(growth, stock.scale_set):
             cores = (growth.target - growth.before) * cores_per_instance(view, stock)
             memory = take_cores(memory, growth.pool, -cores, asked=growth.asked)
     return memory

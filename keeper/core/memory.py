@@ -87,6 +87,8 @@ class Growth:
     """Capacity asked for."""
     operation: str | None
     """Where to ask how it went; None while the request itself is not known to have arrived."""
+    etag: str | None = None
+    """The scale set's version before: while it is unchanged, a growth that raises no capacity has not arrived."""
 
 
 @dataclass(frozen=True, slots=True)

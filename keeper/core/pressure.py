@@ -35,7 +35,7 @@ def _is_due(draft: Draft, stock: Stock) -> bool:
     lost = {
         growth.asked
         for growth in draft.growths
-        if growth.pool == stock.pool.name and growth.operation is None and not arrived(growth.target, stock.scale_set)
+        if growth.pool == stock.pool.name and not arrived(growth, stock.scale_set)
     }
     steps = [each.stepped for each in memory.pressures if each.pool == stock.pool.name and each.stepped is not None]
     return all(now - step >= draft.rules.pressure_cooldown for step in steps if step not in lost)

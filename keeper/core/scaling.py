@@ -24,8 +24,6 @@ from keeper.core.stock import claimed_by_others, gaps_of, joined, nodes_by_pool,
 from keeper.core.templates import with_overheads
 from keeper.core.view import View
 
-USUAL = AutoscaleRules()
-
 
 def plan_autoscale(view: View, rules: AutoscaleRules) -> Plan:
     """What to do now, and what to remember before doing it."""
@@ -46,7 +44,7 @@ def plan_autoscale(view: View, rules: AutoscaleRules) -> Plan:
     return _conclude(draft)
 
 
-def instances_wanted(view: View, rules: AutoscaleRules = USUAL) -> tuple[PoolName, ...]:
+def instances_wanted(view: View, rules: AutoscaleRules) -> tuple[PoolName, ...]:
     """The pools whose instances this tick must list, sorted: those that are not just ready nodes, or might shrink.
 
     On a quiet tick there is none: every unit of capacity is a ready node.
@@ -125,7 +123,7 @@ def _conclude(draft: Draft) -> Plan:
 
 def _remembered(draft: Draft, grows: list[Grow]) -> Memory:
     memory, now = draft.view.memory, draft.view.now
-    asked = {grow.pool: Growth(grow.pool, now, grow.before, grow.target, None) for grow in grows}
+    asked = {grow.pool: Growth(grow.pool, now, grow.before, grow.target, None, grow.etag) for grow in grows}
     for grow in grows:
         cores = draft.market.offers[grow.pool].bought * draft.market.offers[grow.pool].cores
         memory = take_cores(memory, grow.pool, cores, asked=now)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from keeper.core.memory import Memory
+from keeper.core.memory import Growth, Memory
 from keeper.core.model import (
     Instance,
     InstanceName,
@@ -153,13 +153,17 @@ def _stock(pool: Pool, nodes: tuple[Node, ...], view: View, rules: AutoscaleRule
 def _growing(scale_set: ScaleSet | None, view: View, pool: PoolName) -> bool:
     if pool in view.finished or any(failure.pool == pool for failure in view.failures):
         return False
-    asked = any(growth.pool == pool and arrived(growth.target, scale_set) for growth in view.memory.growths)
+    asked = any(growth.pool == pool and arrived(growth, scale_set) for growth in view.memory.growths)
     return asked or (scale_set is not None and scale_set.provisioning in MOVING)
 
 
-def arrived(target: int, scale_set: ScaleSet | None) -> bool:
-    """Whether Azure has taken a growth to `target` in."""
-    return scale_set is not None and scale_set.capacity >= target
+def arrived(growth: Growth, scale_set: ScaleSet | None) -> bool:
+    """Whether Azure has taken the growth in. One that only asks again for what is missing shows by the version alone."""
+    if growth.operation is not None:
+        return True
+    if scale_set is None or scale_set.capacity < growth.target:
+        return False
+    return growth.target > growth.before or growth.etag is None or scale_set.etag != growth.etag
 
 
 def _is_late(instance: Instance, view: View, rules: AutoscaleRules) -> bool:
