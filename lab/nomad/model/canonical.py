@@ -101,7 +101,7 @@ def canonical_job(job: Record) -> Record:
         "Affinities": constraints(job.get("Affinities"), affinity=True),
         "AllAtOnce": given(job, "AllAtOnce", False),
         "Constraints": constraints(job.get("Constraints")),
-        "Datacenters": list(given(job, "Datacenters", ["*"])),
+        "Datacenters": list(job.get("Datacenters") or ["*"]),
         "Dispatched": given(job, "Dispatched", False),
         "ID": job["ID"],
         "Meta": job.get("Meta") or None,
@@ -119,7 +119,7 @@ def canonical_job(job: Record) -> Record:
         "Status": "",
         "Stop": given(job, "Stop", False),
         "SubmitTime": 0,
-        "TaskGroups": [_group(job, kind, update, group) for group in job.get("TaskGroups") or ()] or None,
+        "TaskGroups": [_group(job, kind, group) for group in job.get("TaskGroups") or ()] or None,
         "Type": kind,
         "Update": _job_update(kind, update),
         "Version": 0,
@@ -139,7 +139,7 @@ def _job_update(kind: str, update: Record | None) -> Record:
     return dict(_NO_UPDATE)
 
 
-def _group(job: Record, kind: str, update: Record | None, group: Record) -> Record:
+def _group(job: Record, kind: str, group: Record) -> Record:
     restart = merged(
         _RESTART_BATCH if kind in {JobType.BATCH, JobType.SYSBATCH} else _RESTART, group.get("RestartPolicy")
     )
@@ -169,9 +169,15 @@ def _group(job: Record, kind: str, update: Record | None, group: Record) -> Reco
         "Spreads": spreads(group.get("Spreads")),
         "StopAfterClientDisconnect": group.get("StopAfterClientDisconnect"),
         "Tasks": [_task(restart, task) for task in group.get("Tasks") or ()] or None,
-        "Update": merged(merged(_UPDATE, update), group.get("Update")) if is_service else None,
+        "Update": _group_update(kind, job.get("Update"), group.get("Update")),
         "Volumes": volumes(group.get("Volumes")),
     }
+
+
+def _group_update(kind: str, of_job: Record | None, own: Record | None) -> Record | None:
+    if kind == JobType.SERVICE or own:
+        return merged(merged(_UPDATE, of_job), own)
+    return merged(_UPDATE, of_job) if of_job and kind != JobType.SYSTEM else None
 
 
 def _group_constraints(group: Record) -> list[Record] | None:

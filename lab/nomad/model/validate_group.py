@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lab.nomad.model.errors import multierror
 from lab.nomad.model.times import SECOND, go_duration
 from lab.nomad.model.validate_parts import affinity_problems, constraint_problems, network_problems, spread_problems
+from lab.nomad.model.validate_policies import migrate_problems, reschedule_problems, update_problems
 from lab.nomad.model.words import JobType
 
 if TYPE_CHECKING:
@@ -39,9 +40,12 @@ def group_problems(job: Record, group: Record) -> list[str]:
 def _policies(job: Record, group: Record) -> list[str]:
     inner = _restart(group["RestartPolicy"])
     found = [multierror(inner)] if inner else []
-    if job["Type"] == JobType.SYSTEM and group["ReschedulePolicy"]:
-        found.append("System jobs should not have a reschedule policy")
-    return found
+    if job["Type"] == JobType.SYSTEM:
+        if group["ReschedulePolicy"]:
+            found.append("System jobs should not have a reschedule policy")
+        return found
+    inner = reschedule_problems(group["ReschedulePolicy"])
+    return [*found, multierror(inner)] if inner else found
 
 
 def _restart(policy: Record) -> list[str]:
@@ -62,10 +66,17 @@ def _restart(policy: Record) -> list[str]:
 
 def _blocks(job: Record, group: Record) -> list[str]:
     found = []
-    if job["Type"] != JobType.SERVICE and group["Update"]:
-        found.append(f'Job type "{job["Type"]}" does not allow update block')
-    if job["Type"] != JobType.SERVICE and group["Migrate"]:
-        found.append(f'Job type "{job["Type"]}" does not allow migrate block')
+    if group["Update"]:
+        if job["Type"] not in {JobType.SERVICE, JobType.SYSTEM}:
+            found.append(f'Job type "{job["Type"]}" does not allow update block')
+        inner = update_problems(group["Update"])
+        found += [multierror(inner)] if inner else []
+    if group["Migrate"]:
+        if job["Type"] != JobType.SERVICE:
+            found.append(f'Job type "{job["Type"]}" does not allow migrate block')
+        else:
+            inner = migrate_problems(group["Migrate"])
+            found += [multierror(inner)] if inner else []
     return found
 
 
@@ -75,15 +86,14 @@ def _scaling(group: Record) -> list[str]:
         return []
     found = []
     if policy["Min"] > policy["Max"]:
-        text = f"Scaling policy invalid: maximum count must not be less than minimum count: {policy['Max']} < {policy['Min']}"
-        found.append(text)
-    if not policy["Min"] <= group["Count"] <= max(policy["Max"], policy["Min"]):
-        kind, bound = ("maximum", policy["Max"]) if group["Count"] > policy["Max"] else ("minimum", policy["Min"])
-        word = "greater" if kind == "maximum" else "less"
+        found.append("Scaling policy invalid: maximum count must not be less than minimum count")
+    if group["Count"] < policy["Min"]:
+        found.append("Scaling policy invalid: task group count must not be less than minimum count in scaling policy")
+    if group["Count"] > policy["Max"]:
         found.append(
-            f"Scaling policy invalid: task group count must not be {word} than {kind} count in scaling policy: {bound}"
+            "Scaling policy invalid: task group count must not be greater than maximum count in scaling policy"
         )
-    return found
+    return [f"Task group scaling policy validation failed: {multierror(found)}"] if found else []
 
 
 def _tasks(group: Record) -> list[str]:
@@ -117,6 +127,11 @@ def _task(group: Record, task: Record) -> list[str]:
     resources = _resources(task["Resources"])
     if resources:
         found.append(multierror(resources))
+    hook = (task["Lifecycle"] or {}).get("Hook", "prestart")
+    if hook not in {"prestart", "poststart", "poststop"}:
+        found.append(
+            f"Lifecycle validation failed: {f'invalid hook: {hook}' if hook else 'no lifecycle hook provided'}"
+        )
     logs = task["LogConfig"]["MaxFiles"] * task["LogConfig"]["MaxFileSizeMB"]
     if not task["LogConfig"]["Disabled"] and logs > group["EphemeralDisk"]["SizeMB"]:
         size = group["EphemeralDisk"]["SizeMB"]

@@ -53,8 +53,6 @@ def spread_problems(spreads: list[Record] | None) -> list[str]:
 
 def network_problems(networks: list[Record] | None) -> list[str]:
     """Answer the problems of a group's networks."""
-    if len(networks or ()) > 1:
-        return [f"Task group has {len(networks or ())} network resources, only one is allowed"]
     found: list[str] = []
     static: dict[int, str] = {}
     labels: set[str] = set()
@@ -86,7 +84,9 @@ def _constraint(constraint: Record, *, kind: str = "constraint") -> list[str]:
     elif operand in {"version", "semver"}:
         found += _version(operand, right)
     elif operand == "distinct_property" and right and not (right.isdigit() and int(right) > 0):
-        found.append(f"Distinct Property must have an allowed count of 1 or greater: {right} < 1")
+        why = f'strconv.ParseUint: parsing "{right}": invalid syntax'
+        zero = f"Distinct Property must have an allowed count of 1 or greater: {right} < 1"
+        found.append(zero if right.isdigit() else f'Failed to convert RTarget "{right}" to uint64: {why}')
     if not left and operand not in _NO_LEFT:
         found.append("No LTarget provided but is required by constraint")
     if not right and operand not in _NO_RIGHT:
