@@ -77,7 +77,7 @@ class Observation:
 
     def _instances(self, view: View) -> dict[PoolName, tuple[Instance, ...]]:
         found: dict[PoolName, tuple[Instance, ...]] = {}
-        for name in scaling.instances_wanted(view):
+        for name in scaling.instances_wanted(view, self._world.settings.autoscale):
             pool = self._world.settings.pool(name)
             if pool is None:
                 continue
@@ -88,7 +88,7 @@ class Observation:
 
     def _jobs(self, view: View) -> dict[JobKey, JobSpec]:
         found: dict[JobKey, JobSpec] = {}
-        for stub in demand.jobs_wanted(view):
+        for stub in demand.jobs_wanted(view, self._world.settings.autoscale):
             spec = self._read(Gap.JOB_SPECS, lambda s=stub: self._world.nomad.job(s.key, s.modify_index), None)
             if spec is not None:
                 found[stub.key] = spec

@@ -20,8 +20,6 @@ from keeper.core.view import Gap, View
 MOST_JOBS = 40
 """How many jobs a tick reads at most in order to prove that their work fits elsewhere."""
 
-USUAL = AutoscaleRules()
-
 
 class Demand(NamedTuple):
     """What waits, in the order in which Nomad serves it, and what waits for something else than machines."""
@@ -76,7 +74,7 @@ def _why_blocked(view: View) -> Mapping[JobKey, str | None]:
     return found
 
 
-def jobs_wanted(view: View, rules: AutoscaleRules = USUAL) -> tuple[JobStub, ...]:
+def jobs_wanted(view: View, rules: AutoscaleRules) -> tuple[JobStub, ...]:
     """The jobs whose specifications this tick needs, sorted by key: those that wait, and those of nodes that might go."""
     stubs = {stub.key: stub for stub in view.job_stubs}
     wanted = {stub.key for stub in waiting(view)}

@@ -118,27 +118,28 @@ class Day:
     def load_returns(self) -> None:
         """A drain is cancelled by returning load, and nothing is bought."""
         self._stage.scene("5. Load returns while a node drains")
-        self._job("api", 5, healthy=4)
-        self._until("api running", lambda: self._running("api") == 5)
-        self._job("api", 3, healthy=4)
+        self._job("filler", 3)
+        self._until("filler running", lambda: self._running("filler") == 3)
+        self._job("api", 2, healthy=4)
+        self._until("api running", lambda: self._running("api") == 2)
+        self._stop_job("filler")
         self._until("a drain", lambda: self._draining() > 0)
         grown = self._growths()
-        self._job("api", 5, healthy=4)
-        self._until("api running again", lambda: self._running("api") == 5 and self._draining() == 0)
+        self._job("filler", 3)
+        self._until("filler running again", lambda: self._running("filler") == 3 and self._draining() == 0)
         self._stage.equal("machines bought while draining ones could be kept", self._growths() - grown, 0)
 
     def a_crash(self) -> None:
         """The worker dies in the middle of a scale-in → finished all the same."""
         self._stage.scene("6. The worker is killed in the middle of a scale-in")
-        self._job("api", 3, healthy=4)
+        self._stop_job("filler")
         self._until("a drain", lambda: self._draining() > 0)
         pid = self._lab.host.kill_worker()
         self._stage.say("fault", f"worker {pid} killed")
         crashed = time.monotonic()
-        self._until(
-            "the scale-in's end", lambda: self._capacity("general") == 1 and len(self._nodes("general")) == 1, 40
-        )
+        self._until("the scale-in's end", lambda: self._total() == 1 and len(self._nodes("")) == 1, 40)
         self._stage.at_most("worker killed → scale-in finished", time.monotonic() - crashed, 30)
+        self._stage.equal("api allocations that run on", self._running("api"), 2)
 
     def reckon(self) -> None:
         """What must hold over the whole day."""
@@ -208,6 +209,9 @@ class Day:
 
     def _capacity(self, pool: str) -> int:
         return self._lab.cloud.scale_set_named(f"vmss-{pool}").capacity
+
+    def _total(self) -> int:
+        return sum(self._capacity(pool.name) for pool in self._lab.pools)
 
     def _growths(self) -> int:
         return sum(200 <= e.status < 300 for e in self._lab.arm.journal.matching("*/virtualMachineScaleSets/write"))
