@@ -76,7 +76,7 @@ def test_deleting_a_flexible_machine_itself_lowers_the_capacity(lab, compute):
 def test_a_stale_etag_is_refused_and_changes_nothing(compute, pool):
     seen = compute.virtual_machine_scale_sets.get("rg-lab", "general")
     compute.virtual_machine_scale_sets.begin_update("rg-lab", "general", {"tags": {"by": "someone else"}}).result()
-    with pytest.raises(ResourceModifiedError, match="does not match etag"):
+    with pytest.raises(ResourceModifiedError, match='Etag provided in if-match header "1" does not match etag "2"'):
         compute.virtual_machine_scale_sets.begin_update(
             "rg-lab", "general", sizes(9), etag=seen.etag, match_condition=MatchConditions.IfNotModified
         )

@@ -36,6 +36,15 @@ def test_an_instance_is_creating_until_it_has_booted_and_only_then_heard_of(worl
     assert happenings(world) == [(Happening.BOOTED, "general_0")]
 
 
+def test_an_instance_deleted_before_it_booted_is_never_heard_of(world):
+    pool = add_pool(world.cloud, "general", mode=Mode.UNIFORM)
+    world.resize("general", 1, polling=False)
+    world.wait(20)
+    world.delete("general", ["0"], polling=False)
+    world.wait(600)
+    assert (world.heard, pool.capacity, pool.provisioning) == ([], 0, "Succeeded")
+
+
 def test_a_downward_patch_lets_the_scale_in_policy_choose_and_that_is_not_the_idle_one(world):
     pool = add_pool(world.cloud, "general", mode=Mode.UNIFORM, capacity=4, zones=("1", "2"))
     world.resize("general", 2).result()

@@ -132,9 +132,11 @@ def assert_lives_make_sense(world):
     lives = {}
     for event in world.heard:
         lives.setdefault(event.name, []).append(event.happening)
-    for life in lives.values():
+    running = {instance.name for instance in world.pool if instance.is_running}
+    for name, life in lives.items():
         assert Happening.DELETED not in life[:-1]
         assert life[0] is Happening.BOOTED
+        assert life[-1] is not Happening.BOOTED or name in running
     for instance in world.pool:
         if instance.is_running and instance.error is None:
             assert lives[instance.name][-1] is Happening.BOOTED
