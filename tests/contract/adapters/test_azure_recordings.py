@@ -142,7 +142,7 @@ def test_the_power_of_a_machine_tells_its_state(name, state):
 def test_a_protected_instance_is_known():
     bodies = [each["body"] for each in answers("compute/vmss_vm_protection_policy_put_both") if each.get("body")]
     protected = next(
-        body for body in bodies if body["properties"].get("protectionPolicy", {}).get("protectFromScaleIn")
+        body for body in bodies if body.get("properties", {}).get("protectionPolicy", {}).get("protectFromScaleIn")
     )
     pool = Pool(PoolName("p"), "vmss", "rg", Mode.UNIFORM, 0, 9)
     azure = Azure({"status": 200, "headers": {}, "body": {"value": [protected]}})
