@@ -16,8 +16,11 @@ LINKS = ("/dev/disk/azure/scsi1/lun{lun}", "/dev/disk/azure/data/by-lun/{lun}")
 
 MOUNTABLE = {"ext4", "xfs"}
 NOTHING_FOUND = 2
-LOOKED_AT = 4 * 1024 * 1024
-"""Bytes at the head of an unknown disk that must all be zero; Azure's new disks are zero throughout."""
+MIB = 1024 * 1024
+HEAD, TAIL, COPY = 64 * MIB, MIB, 64 * 1024
+GROUP = 128 * MIB
+GROUPS = (1, 3, 5, 7, 9, 25, 27, 49)
+"""Block groups of an ext4 file system that hold a copy of its superblock (4 KiB blocks)."""
 
 UNIT = f"{UNITS}/data.mount"
 
@@ -87,13 +90,24 @@ def _format(machine: Machine, device: str) -> None:
         raise Unsafe(
             f"the data disk {device} has parts or a signature ({' '.join(parts.split())}); nothing was touched"
         )
-    zero = machine.run(["cmp", "--quiet", f"--bytes={LOOKED_AT}", device, "/dev/zero"])
-    if zero.code != 0:
-        raise Unsafe(
-            f"the data disk {device} is not empty though no file system is known on it: it may be a damaged one;"
-            " save what is on it, empty it yourself, nothing was touched"
-        )
+    said = must(machine, ["blockdev", "--getsize64", device], "look at `lsblk`").out.strip()
+    for start, length in places_to_look(int(said)):
+        argv = ["cmp", "--quiet", f"--ignore-initial={start}:0", f"--bytes={length}", device, "/dev/zero"]
+        if machine.run(argv).code != 0:
+            raise Unsafe(
+                f"the data disk {device} is not empty at byte {start} though no file system is known on it: it may be a"
+                " damaged one; save what is on it, empty it yourself, nothing was touched"
+            )
     must(machine, ["mkfs.ext4", "-q", "-L", "cluster-data", "-m", "1", device], "look at `dmesg`", timeout=600)
+
+
+def places_to_look(size: int) -> list[tuple[int, int]]:
+    """Return which (start, length) of a disk must be zero for it to count as new, as Azure's are throughout. Pure.
+
+    The head, where every file system begins; the tail, where LVM, RAID and GPT keep copies; and where ext4 keeps its own.
+    """
+    places = [(0, min(HEAD, size)), (max(0, size - TAIL), min(TAIL, size))]
+    return places + [(group * GROUP, COPY) for group in GROUPS if group * GROUP + COPY <= size]
 
 
 def _is_mounted(machine: Machine, device: str) -> bool:

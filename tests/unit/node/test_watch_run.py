@@ -12,7 +12,7 @@ from keepernode.clock import pause, ticking
 from keepernode.identity import IdentityEndpoint
 from keepernode.watch.config import WatchConfig
 from keepernode.watch.run import Watcher
-from standins import FakeIdentity, FakeNomad, FakeQueue, eventually
+from node_standins import FakeIdentity, FakeNomad, FakeQueue, eventually
 
 PROGRAM = Path(__file__).parents[3] / "cloud-init" / "node" / "keeper_node.py"
 
