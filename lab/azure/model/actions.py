@@ -58,11 +58,10 @@ def act(cloud: Cloud, scale_set: ScaleSet, kind: OperationKind, instances: Seque
     if instances and not ready:
         raise failure(Failure.CONFLICT, Circumstances(location=scale_set.location))
     course = _COURSES[kind]
-    doom = cloud.faults.strike_operation(
-        cloud.now, scale_set.key.name, f"Microsoft.Compute/virtualMachineScaleSets/{kind}/action"
-    )
+    action = f"Microsoft.Compute/virtualMachineScaleSets/{kind}/action"
+    doom = cloud.faults.strike_operation(cloud.now, scale_set.key.name, action)
     operation = cloud.start(kind, scale_set)
-    takes = course.takes(cloud.pace)
+    takes = course.takes(cloud.pace) + cloud.faults.drag(cloud.now, scale_set.key.name, action)
     if doom:
         error = failure(
             doom.failure, Circumstances(location=scale_set.location, instance=instances[0].name if instances else "")

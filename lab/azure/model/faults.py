@@ -25,6 +25,7 @@ class FaultKind(StrEnum):
 
     SLOW = "slow"
     SLOW_BOOT = "slow-boot"
+    SLOW_OPERATION = "slow-operation"
     FAIL = "fail"
     THROTTLE = "throttle"
     STALE_LISTS = "stale-lists"
@@ -48,7 +49,8 @@ class Fault:
     - `count` is how often it strikes (requests, operations or instances), `duration` how long it lasts from injection;
       without either it lasts until cleared.
     - `failure` says which documented failure FAIL gives, and what PARTIAL refuses the rest with.
-    - `delay` is the latency of SLOW answers, the `Retry-After` of THROTTLE, and extra boot time of SLOW_BOOT.
+    - `delay` is the latency of SLOW answers, the `Retry-After` of THROTTLE, and extra time of SLOW_BOOT
+      and SLOW_OPERATION (a write, a delete or an action that is accepted as fast as ever and takes longer).
     - `come` is how many instances of a growth PARTIAL lets through.
     - `wrapped` puts late failures into the ResourceOperationFailure wrapper that some operations show.
     """
@@ -116,6 +118,11 @@ class Faults:
             if fault.kind is FaultKind.FAIL and late and _fits(fault, scale_set, action):
                 return self._strike(active)
         return None
+
+    def drag(self, now: datetime, scale_set: str, action: str) -> timedelta:
+        """Return how much longer this operation takes, consuming a count of a SLOW_OPERATION."""
+        fault = self.strike_request(FaultKind.SLOW_OPERATION, now, scale_set, action)
+        return fault.delay if fault else timedelta()
 
     def strike_growth(self, now: datetime, scale_set: str) -> Fault | None:
         """Return the PARTIAL fault that strikes this growth as a whole, consuming a count."""

@@ -138,7 +138,8 @@ def _finish_later(cloud: Cloud, scale_set: ScaleSet, operation: Operation, doom:
             operation.error = in_terminal_wrapper(error) if doom.wrapped else error
         cloud.settle(scale_set, operation, at)
 
-    cloud.timeline.at(cloud.now + cloud.pace.update, release)
+    drag = cloud.faults.drag(cloud.now, scale_set.key.name, WRITE)
+    cloud.timeline.at(cloud.now + cloud.pace.update + drag, release)
 
 
 def _grow(cloud: Cloud, scale_set: ScaleSet, count: int, operation: Operation, doom: Fault | None) -> None:

@@ -6,6 +6,7 @@ which balances zones first and then takes the newest, whatever runs there.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from lab.azure.model.failures import ArmError, Circumstances, failure, not_an_active_instance
@@ -64,7 +65,7 @@ def delete_instances(cloud: Cloud, scale_set: ScaleSet, instances: Sequence[Inst
         _fail_later(cloud, operation, doom)
         return operation
     scale_set.capacity = max(0, scale_set.capacity - len(going))
-    remove(cloud, scale_set, going, operation)
+    remove(cloud, scale_set, going, operation, cloud.faults.drag(cloud.now, scale_set.key.name, DELETE))
     operation.waiting.update(i.name for i in instances if not i.standing and i not in going)
     _finish_when_empty(cloud, operation)
     return operation
@@ -84,13 +85,22 @@ def delete_scale_set(cloud: Cloud, scale_set: ScaleSet) -> Operation:
     return operation
 
 
-def remove(cloud: Cloud, scale_set: ScaleSet, instances: Sequence[Instance], operation: Operation) -> None:
-    """Shut these guests down and let the machines go; `operation` waits for them. The capacity is the caller's affair."""
+def remove(
+    cloud: Cloud,
+    scale_set: ScaleSet,
+    instances: Sequence[Instance],
+    operation: Operation,
+    drag: timedelta = timedelta(),
+) -> None:
+    """Shut these guests down and let the machines go, `drag` later than usual; `operation` waits for them.
+
+    The capacity is the caller's affair.
+    """
     for instance in instances:
         instance.provisioning = Provisioning.DELETING
         instance.status_time = cloud.now
         operation.waiting.add(instance.name)
-        _remove_later(cloud, scale_set, instance)
+        _remove_later(cloud, scale_set, instance, drag)
 
 
 def victims_of_scale_in(scale_set: ScaleSet, count: int) -> list[Instance]:
@@ -133,7 +143,7 @@ def evict(cloud: Cloud, scale_set: ScaleSet, instance: Instance) -> None:
     announce(cloud, instance, NoticeKind.PREEMPT, cloud.pace.eviction_notice, take)
 
 
-def _remove_later(cloud: Cloud, scale_set: ScaleSet, instance: Instance) -> None:
+def _remove_later(cloud: Cloud, scale_set: ScaleSet, instance: Instance, drag: timedelta) -> None:
     def guest_stops(at: datetime) -> None:
         if instance.power is not None:
             instance.power = Power.STOPPED
@@ -141,7 +151,7 @@ def _remove_later(cloud: Cloud, scale_set: ScaleSet, instance: Instance) -> None
 
     def proceed(at: datetime) -> None:
         cloud.timeline.at(at + cloud.pace.shut_down, guest_stops)
-        gone = at + max(cloud.pace.delete, cloud.pace.shut_down)
+        gone = at + max(cloud.pace.delete, cloud.pace.shut_down) + drag
         cloud.timeline.at(gone, lambda then: _let_go(cloud, scale_set, instance, then))
 
     notice = termination_notice(scale_set)

@@ -160,6 +160,17 @@ def test_a_slow_boot_takes_that_much_longer(world):
     assert len(world.heard) == 1
 
 
+def test_a_slow_delete_is_accepted_at_once_and_takes_that_much_longer(world):
+    pool = add_pool(world.cloud, "general", mode=Mode.UNIFORM, capacity=2)
+    world.cloud.inject(Fault(FaultKind.SLOW_OPERATION, action=DELETE, delay=timedelta(minutes=10)))
+    world.delete("general", ["0"], polling=False)
+    world.wait(600)
+    (operation,) = world.cloud.operations.values()
+    assert (operation.status, set(pool.instances)) == ("InProgress", {"0", "1"})
+    world.wait(30)
+    assert (operation.status, set(pool.instances)) == ("Succeeded", {"1"})
+
+
 def test_a_slow_answer_passes_on_the_clock(world):
     add_pool(world.cloud, "general")
     world.cloud.inject(Fault(FaultKind.SLOW, action=READ, delay=timedelta(seconds=7)))
