@@ -139,15 +139,16 @@ def test_the_power_of_a_machine_tells_its_state(name, state):
     assert found.state is state
 
 
-def test_a_protected_instance_is_known():
-    bodies = [each["body"] for each in answers("compute/vmss_vm_protection_policy_put_both") if each.get("body")]
-    protected = next(
-        body for body in bodies if body.get("properties", {}).get("protectionPolicy", {}).get("protectFromScaleIn")
-    )
+@pytest.mark.parametrize(
+    ("name", "protected"),
+    [("vmss_vm_protection_policy_put_lro", True), ("vmss_vm_protection_policy_put_both", False)],
+)
+def test_a_protected_instance_is_known(name, protected):
+    machine = answers(f"compute/{name}")[-1]["body"]
     pool = Pool(PoolName("p"), "vmss", "rg", Mode.UNIFORM, 0, 9)
-    azure = Azure({"status": 200, "headers": {}, "body": {"value": [protected]}})
+    azure = Azure({"status": 200, "headers": {}, "body": {"value": [machine]}})
 
-    assert azure.scale_sets(pool).instances(pool)[0].protected
+    assert azure.scale_sets(pool).instances(pool)[0].protected is protected
 
 
 @pytest.mark.parametrize(
