@@ -1,11 +1,10 @@
 metadata name = 'Nomad keeper'
 metadata description = 'A Nomad cluster that runs itself: network, servers, client pools, secrets, storage, the keeper, monitoring and backup.'
 
-import { ClientPool, Gateway, Releases, Subnets } from 'types.bicep'
+import { Backup, ClientPool, Federation, Gateway, Logs, Releases, Subnets } from 'types.bicep'
 import { placementProblems, poolProblems, subnetProblems } from 'checks.bicep'
-import { addressesOf, poolsOf, poolsSetting } from 'plan.bicep'
+import { addressesOf, endpointZonesOf, namesOf, peersOf, poolsOf, poolsSetting, recordsOf } from 'plan.bicep'
 import { ports } from 'ports.bicep'
-import { roles } from 'roles.bicep'
 
 /*** PARAMETERS: who and where ***/
 @description('Required. SSH public key of the operators. Passwords are off everywhere.')
@@ -69,7 +68,7 @@ param applicationPorts string[] = []
 param applicationGateway Gateway?
 
 @description('Optional. Other regions to federate with: their networks, their servers, and which region owns ACLs.')
-param federation { networks: string[], servers: string[], authoritativeRegion: string }?
+param federation Federation?
 
 /*** PARAMETERS: servers and clients ***/
 @description('Optional. Nomad region and datacenter.')
@@ -144,10 +143,20 @@ param packageUrl string = ''
 @description('Optional. Settings of the keeper that differ from their defaults, by environment name (docs/settings.md).')
 param keeperSettings object = {}
 
-@description('Optional. Days that logs can be searched, and the most that one day may bring in GB (-1: no limit).')
-param logs { retentionDays: int, dailyQuotaGb: int } = { retentionDays: 90, dailyQuotaGb: -1 }
+@description('Optional. Logs: days that they can be searched, most of a day in GB (-1: no limit), and flow logs of the network.')
+param logs Logs = { retentionDays: 90, dailyQuotaGb: -1 }
+
+@description('Optional. Mail addresses that alerts for people go to.')
+param alertEmails string[] = []
+
+@description('Optional. Subscribe the keeper to events. A second step: Azure refuses while the code is not published yet.')
+param eventSubscriptions bool = false
+
+@description('Optional. Daily images of the servers, and Site Recovery to a second region.')
+param backup Backup = { servers: true }
 
 /*** VARIABLES ***/
+var shapes = loadJsonContent('sizes.json')
 var problems = concat(
   subnetProblems(addressPrefix, subnets),
   poolProblems(clientPools, subnets.clients, objectKeys(shapes)),
@@ -158,59 +167,14 @@ var problems = concat(
   contains(applicationGateway.?sources ?? [], '0.0.0.0/0')
     ? ['applicationGateway.sources must not be open to everybody (0.0.0.0/0)']
     : [],
+  contains(operatorSources, '0.0.0.0/0') ? ['operatorSources must not be open to everybody (0.0.0.0/0)'] : [],
   consul.mode == 'Off' && consul.mesh ? ['consul.mesh needs Consul: mode must not be Off'] : []
 )
-var shapes = loadJsonContent('sizes.json')
 var name = empty(problems) ? toLower(cluster) : fail(join(problems, '; '))
-var token = take(uniqueString(resourceGroup().id, name), 8)
+var names = namesOf(name, take(uniqueString(resourceGroup().id, name), 8), resourceGroup().id)
 var here = resourceGroup().name
 var groups = resourceGroups ?? { network: here, compute: here, storage: here, security: here, monitoring: here }
 var allTags = union(tags, { cluster: name, stage: stage })
-var zoneList = placement == 'Zones' ? zones ?? ['1', '2', '3'] : []
-var domain = '${name}.internal'
-var storageDomain = environment().suffixes.storage
-var vaultDomain = environment().suffixes.keyvaultDns
-
-var apiAddress = cidrHost(subnets.servers, 3)
-var serverAddresses = addressesOf(subnets.servers, 9, serverCount)
-var consulAddresses = consul.mode == 'Dedicated' ? addressesOf(subnets.data, 9, 3) : []
-var serverPeers = map(
-  range(1, serverCount),
-  number => { name: '${name}-server-${number}', address: '${name}-server-${number}.${domain}' }
-)
-var consulPeers = consul.mode == 'Dedicated'
-  ? map(range(1, 3), number => { name: '${name}-consul-${number}', address: '${name}-consul-${number}.${domain}' })
-  : consul.mode == 'CoLocated' ? serverPeers : []
-
-var vaultNames = {
-  keeper: 'kv-${name}-kpr-${token}'
-  servers: 'kv-${name}-srv-${token}'
-  clients: 'kv-${name}-cli-${token}'
-  consul: 'kv-${name}-con-${token}'
-}
-var accounts = {
-  state: 'st${name}state${token}'
-  artifacts: 'st${name}arti${token}'
-  host: 'st${name}host${token}'
-  files: 'st${name}files${token}'
-  second: 'st${name}copy${token}'
-}
-var endpointZones = union(
-  {
-    vault: 'privatelink.vaultcore.azure.net'
-    blob: 'privatelink.blob.${storageDomain}'
-    queue: 'privatelink.queue.${storageDomain}'
-    table: 'privatelink.table.${storageDomain}'
-  },
-  files ? { file: 'privatelink.file.${storageDomain}' } : {}
-)
-
-var consulModes = { CoLocated: 'colocated', Dedicated: 'dedicated', Off: 'off' }
-
-var queueName = 'keeper'
-var containerName = 'keeper'
-var appName = 'func-${name}-${token}'
-var pools = poolsOf(clientPools, zoneList, nomad.datacenter, shapes)
 var house = {
   cluster: name
   location: location
@@ -218,13 +182,20 @@ var house = {
   lock: lock
   workspaceId: resourceId(groups.monitoring, 'Microsoft.OperationalInsights/workspaces', 'log-${name}')
 }
-// Names of the keeper's own roles, known beforehand so that what-if can look into every module.
-var keeperRoleNames = {
-  machines: guid(subscription().id, groups.security, name, 'machines')
-  joins: guid(subscription().id, groups.security, name, 'joins')
-  authority: guid(subscription().id, groups.security, name, 'authority')
-  publisher: guid(subscription().id, groups.security, name, 'publisher')
-}
+var zoneList = placement == 'Zones' ? zones ?? ['1', '2', '3'] : []
+var domain = '${name}.internal'
+var storageDomain = environment().suffixes.storage
+var vaultDomain = environment().suffixes.keyvaultDns
+
+var apiAddress = cidrHost(subnets.servers, 3)
+var serverAddresses = addressesOf(subnets.servers, 9, serverCount)
+var serverPeers = peersOf(name, 'server', serverCount, domain)
+var consulAddresses = consul.mode == 'Dedicated' ? addressesOf(subnets.data, 9, 3) : []
+var dedicatedPeers = peersOf(name, 'consul', consul.mode == 'Dedicated' ? 3 : 0, domain)
+var pools = poolsOf(clientPools, zoneList, nomad.datacenter, shapes)
+var queueName = 'keeper'
+var containerName = 'keeper'
+
 var parts = {
   consul: consul.mode == 'Dedicated'
   disks: customerKeys != 'Off'
@@ -233,11 +204,11 @@ var parts = {
   vault: vault
 }
 var identityNames = concat(
-  ['keeper', 'servers', 'clients', 'events'],
-  consul.mode == 'Dedicated' ? ['consul'] : [],
-  access == 'JumpBox' ? ['jumpbox'] : [],
-  customerKeys == 'Off' ? [] : ['disks'],
-  applicationGateway == null ? [] : ['gateway'],
+  ['keeper', 'servers', 'clients', 'events', 'alerts'],
+  parts.consul ? ['consul'] : [],
+  parts.jumpBox ? ['jumpbox'] : [],
+  parts.disks ? ['disks'] : [],
+  parts.gateway ? ['gateway'] : [],
   empty(copyLocation) ? [] : ['copy']
 )
 
@@ -255,7 +226,7 @@ module keeperRoles 'modules/security/keeperRoles.bicep' = {
   scope: resourceGroup(groups.security)
   params: {
     cluster: name
-    names: keeperRoleNames
+    names: names.roles
     scopes: map(
       union([groups.network], [groups.compute], [groups.security]),
       group => subscriptionResourceId('Microsoft.Resources/resourceGroups', group)
@@ -291,23 +262,20 @@ module network 'modules/network/network.bicep' = {
     vault: vault
     files: files
     gateway: applicationGateway
-    gatewayIdentityId: applicationGateway == null ? '' : identities[indexOf(identityNames, 'gateway')].outputs.it.id
+    gatewayIdentityId: parts.gateway ? identities[indexOf(identityNames, 'gateway')].outputs.it.id : ''
     zones: zoneList
     peers: federation.?networks ?? []
     federatedServers: federation.?servers ?? []
     domain: domain
     records: concat(
       [{ name: 'nomad', addresses: [apiAddress] }],
-      map(range(0, serverCount), index => { name: serverPeers[index].name, addresses: [serverAddresses[index]] }),
-      map(
-        range(0, length(consulAddresses)),
-        index => { name: consulPeers[index].name, addresses: [consulAddresses[index]] }
-      )
+      recordsOf(serverPeers, serverAddresses),
+      recordsOf(dedicatedPeers, consulAddresses)
     )
-    endpointZones: endpointZones
+    endpointZones: endpointZonesOf(storageDomain, files)
     apiAddress: apiAddress
     keeper: identities[0].outputs.it
-    joinRole: keeperRoleNames.joins
+    joinRole: names.roles.joins
   }
   dependsOn: [keeperRoles, workspace]
 }
@@ -317,19 +285,19 @@ module security 'modules/security/security.bicep' = {
   scope: resourceGroup(groups.security)
   params: {
     house: house
-    vaultNames: vaultNames
+    parts: parts
+    vaultNames: names.vaults
     subnetId: network.outputs.subnetIds.data
     zoneId: network.outputs.endpointZoneIds.vault
-    parts: parts
-    keeperRoles: keeperRoleNames
+    keeperRoles: names.roles
     clientsIdentityName: 'id-${name}-clients'
+    hardware: customerKeys == 'Hardware'
     keeper: identities[0].outputs.it
     servers: identities[1].outputs.it
     clients: identities[2].outputs.it
-    consul: consul.mode == 'Dedicated' ? identities[indexOf(identityNames, 'consul')].outputs.it : null
-    disks: customerKeys == 'Off' ? null : identities[indexOf(identityNames, 'disks')].outputs.it
-    gateway: applicationGateway == null ? null : identities[indexOf(identityNames, 'gateway')].outputs.it
-    hardware: customerKeys == 'Hardware'
+    consul: parts.consul ? identities[indexOf(identityNames, 'consul')].outputs.it : null
+    disks: parts.disks ? identities[indexOf(identityNames, 'disks')].outputs.it : null
+    gateway: parts.gateway ? identities[indexOf(identityNames, 'gateway')].outputs.it : null
   }
 }
 
@@ -338,7 +306,7 @@ module storage 'modules/storage/storage.bicep' = {
   scope: resourceGroup(groups.storage)
   params: {
     house: house
-    names: accounts
+    names: names.accounts
     redundancy: storageRedundancy
     retentionDays: retentionDays
     queueName: queueName
@@ -347,11 +315,13 @@ module storage 'modules/storage/storage.bicep' = {
     zoneIds: network.outputs.endpointZoneIds
     files: files
     copyLocation: copyLocation
+    flows: logs.?flowLogs != null
+    recovery: backup.?recovery != null
     keeper: identities[0].outputs.it
     servers: identities[1].outputs.it
     clients: identities[2].outputs.it
     events: identities[3].outputs.it
-    copy: empty(copyLocation) ? null : identities[indexOf(identityNames, 'copy')].outputs.it
+    copier: empty(copyLocation) ? null : identities[indexOf(identityNames, 'copy')].outputs.it
   }
 }
 
@@ -367,46 +337,43 @@ module compute 'modules/compute/compute.bicep' = {
       ubuntu: ubuntu
       collectionRuleId: workspace.outputs.collectionRuleId
     }
-    diskKeyUri: security.outputs.diskKeyUri
-    keeperVaultId: security.outputs.keeperVaultId
     serverCount: serverCount
     serverSku: serverSku
     serverDisk: serverDisk
     zones: zoneList
     serverAddresses: serverAddresses
     consulAddresses: consulAddresses
-    jumpBoxAddress: access == 'JumpBox' ? cidrHost(subnets.management, 9) : ''
+    jumpBoxAddress: parts.jumpBox ? cidrHost(subnets.management, 9) : ''
     subnetIds: network.outputs.subnetIds
     serverPoolId: network.outputs.serverPoolId
     gatewayPoolIds: network.outputs.gatewayPoolIds
+    pools: pools
     knobs: {
       cluster: name
       region: nomad.region
       datacenter: nomad.datacenter
       servers: serverPeers
-      consul: consulModes[consul.mode]
-      consulServers: consulPeers
+      consul: { CoLocated: 'colocated', Dedicated: 'dedicated', Off: 'off' }[consul.mode]
+      consulServers: parts.consul ? dedicatedPeers : consul.mode == 'CoLocated' ? serverPeers : []
       consulMesh: consul.mesh
       nomadVersion: releases.nomad
       consulVersion: releases.consul
       vaultVersion: releases.vault
       ports: ports
     }
-    vaultUrls: mapValues(vaultNames, vaultName => 'https://${vaultName}${vaultDomain}')
-    queueUrl: 'https://${accounts.state}.queue.${storageDomain}/${queueName}'
-    vaultSeal: vault ? { vaultName: vaultNames.servers, keyName: 'vault-seal', tenantId: tenant().tenantId } : null
-    keyringKey: { vaultName: vaultNames.servers, keyName: 'nomad-keyring', tenantId: tenant().tenantId }
-    pools: pools
+    vaultUrls: mapValues(names.vaults, vaultName => 'https://${vaultName}${vaultDomain}')
+    queueUrl: 'https://${names.accounts.state}.queue.${storageDomain}/${queueName}'
+    serversVault: { vaultName: names.vaults.servers, tenantId: tenant().tenantId }
+    diskKeyUri: security.outputs.diskKeyUri
+    keeperVaultId: security.outputs.keeperVaultId
+    keeperRole: names.roles.machines
     keeper: identities[0].outputs.it
-    keeperRole: keeperRoleNames.machines
     servers: identities[1].outputs.it
     clients: identities[2].outputs.it
-    consul: consul.mode == 'Dedicated' ? identities[indexOf(identityNames, 'consul')].outputs.it : null
-    jumpBox: access == 'JumpBox' ? identities[indexOf(identityNames, 'jumpbox')].outputs.it : null
-    disks: customerKeys == 'Off' ? null : identities[indexOf(identityNames, 'disks')].outputs.it
+    consul: parts.consul ? identities[indexOf(identityNames, 'consul')].outputs.it : null
+    jumpBox: parts.jumpBox ? identities[indexOf(identityNames, 'jumpbox')].outputs.it : null
+    disks: parts.disks ? identities[indexOf(identityNames, 'disks')].outputs.it : null
     adminGroupId: adminGroupId
-    adminRole: roles.machineAdministratorLogin
-    patchingHour: '02:00'
   }
 }
 
@@ -415,40 +382,94 @@ module functionApp 'modules/functions/app.bicep' = {
   scope: resourceGroup(groups.compute)
   params: {
     house: house
-    name: appName
+    name: names.app
     identity: identities[0].outputs.it
     subnetId: network.outputs.subnetIds.functions
-    hostAccount: accounts.host
+    hostAccount: names.accounts.host
     storageDomain: storageDomain
     insightsConnection: workspace.outputs.connectionString
     apiClientId: apiClientId
     operatorSources: operatorSources
     packageUrl: packageUrl
-    memoryMb: 2048
-    maximumInstances: 40
     settings: union(keeperSettings, {
+      POOLS: poolsSetting(pools, name, groups.compute)
       NOMAD_ADDRESS: 'https://${apiAddress}:${ports.nomadHttp}'
       NOMAD_REGION: nomad.region
       AZURE_SUBSCRIPTION_ID: subscription().subscriptionId
       AZURE_CLIENT_ID: identities[0].outputs.it.clientId
-      KEY_VAULT_URL: 'https://${vaultNames.keeper}${vaultDomain}'
       ARM_ENDPOINT: environment().resourceManager
+      KEY_VAULT_URL: 'https://${names.vaults.keeper}${vaultDomain}'
       KEEPER_STORAGE__credential: 'managedidentity'
       KEEPER_STORAGE__clientId: identities[0].outputs.it.clientId
-      KEEPER_STORAGE__blobServiceUri: 'https://${accounts.state}.blob.${storageDomain}'
-      KEEPER_STORAGE__queueServiceUri: 'https://${accounts.state}.queue.${storageDomain}'
+      KEEPER_STORAGE__blobServiceUri: 'https://${names.accounts.state}.blob.${storageDomain}'
+      KEEPER_STORAGE__queueServiceUri: 'https://${names.accounts.state}.queue.${storageDomain}'
       KEEPER_CONTAINER: containerName
       KEEPER_QUEUE: queueName
       HTTP_REQUIRE_APP_ROLES: 'true'
-      POOLS: poolsSetting(pools, name, groups.compute)
     })
   }
   dependsOn: [storage]
 }
 
+module monitoring 'modules/monitoring/monitoring.bicep' = {
+  name: 'monitoring'
+  scope: resourceGroup(groups.monitoring)
+  params: {
+    house: house
+    pools: [for pool in pools: { name: pool.name, scaleSet: 'vmss-${name}-${pool.name}' }]
+    computeGroup: groups.compute
+    networkGroup: groups.network
+    storageGroup: groups.storage
+    functionAppId: functionApp.outputs.id
+    functionAppHost: functionApp.outputs.hostName
+    keeperListens: !empty(apiClientId)
+    alerts: identities[4].outputs.it
+    emails: alertEmails
+    vnetId: network.outputs.vnetId
+    flowLogs: logs.?flowLogs
+    flowAccount: names.accounts.flows
+  }
+  dependsOn: [compute, storage]
+}
+
+module protection 'modules/protection/protection.bicep' = {
+  name: 'protection'
+  scope: resourceGroup(groups.storage)
+  params: {
+    house: house
+    backup: backup
+    serverNames: map(serverPeers, peer => peer.name)
+    computeGroup: groups.compute
+    cacheAccount: names.accounts.cache
+  }
+  dependsOn: [compute, storage]
+}
+
+module subscriptions 'modules/functions/subscriptions.bicep' = if (eventSubscriptions) {
+  name: 'event-subscriptions'
+  scope: resourceGroup(groups.security)
+  params: {
+    cluster: name
+    location: location
+    tags: allTags
+    vaultNames: map(['servers', 'clients'], audience => string(names.vaults[audience]))
+    computeGroup: groups.compute
+    functionId: resourceId(groups.compute, 'Microsoft.Web/sites/functions', names.app, 'events')
+    stateAccountId: resourceId(groups.storage, 'Microsoft.Storage/storageAccounts', names.accounts.state)
+    events: identities[3].outputs.it
+  }
+  dependsOn: [functionApp, security]
+}
+
 /*** WHAT THIS DEPLOYMENT PROMISES ***/
 @description('Name of the function app: publish the code to it.')
-output functionAppName string = appName
+output functionAppName string = names.app
 
 @description('Address of the Nomad API, inside the network.')
 output nomadAddress string = 'https://${apiAddress}:${ports.nomadHttp}'
+
+@description('Name of each vault, by audience.')
+output vaultNames object = names.vaults
+
+@description('Resource id of the network: another region peers with it.')
+output networkId string = network.outputs.vnetId

@@ -244,3 +244,61 @@ type Parts = {
   @description('HashiCorp Vault on the servers.')
   vault: bool
 }
+
+@export()
+@description('Where Site Recovery would start the servers.')
+type Recovery = {
+  @description('Required. The second region.')
+  location: string
+  @description('Required. Existing resource group there, by id.')
+  resourceGroupId: string
+  @description('Required. Existing network there, by id.')
+  networkId: string
+  @description('Required. Its subnet for the servers.')
+  subnetName: string
+}
+
+@export()
+@description('Other regions to federate with.')
+type Federation = {
+  @description('Required. Their networks, by resource id.')
+  networks: string[]
+  @description('Required. Addresses of their servers, as prefixes.')
+  servers: string[]
+  @description('Required. The region that owns ACL policies.')
+  authoritativeRegion: string
+}
+
+@export()
+@description('What is logged, and for how long.')
+type Logs = {
+  @description('Required. Days that logs can be searched.')
+  @minValue(30)
+  @maxValue(730)
+  retentionDays: int
+  @description('Required. Most that one day may bring, in GB; -1 for no limit.')
+  dailyQuotaGb: int
+  @description('Optional. Flow logs of the network; none by default. Azure makes one network watcher for each region.')
+  flowLogs: {
+    @description('Required. Resource group of the network watcher, usually NetworkWatcherRG.')
+    resourceGroup: string
+    @description('Required. Name of the network watcher, usually NetworkWatcher_<region>.')
+    watcher: string
+  }?
+}
+
+@export()
+@description('Images of the servers.')
+type Backup = {
+  @description('Required. A daily image of each server.')
+  servers: bool
+  @description('Optional. Site Recovery to a second region; none by default.')
+  recovery: Recovery?
+}
+
+@export()
+@description('Azure names of one vault of keys for servers.')
+type ServersVault = {
+  vaultName: string
+  tenantId: string
+}

@@ -1,7 +1,8 @@
 metadata name = 'Compute'
 metadata description = 'Every machine: servers, client pools, a dedicated Consul, a jump box; and the keeper\'s right to size and repair them.'
 
-import { House, Identity, Parts, PlannedPool, SharedKnobs, VaultNames } from '../../types.bicep'
+import { House, Identity, Parts, PlannedPool, ServersVault, SharedKnobs, VaultNames } from '../../types.bicep'
+import { roles } from '../../roles.bicep'
 import { userDataOf } from 'userData.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/
@@ -63,11 +64,8 @@ param vaultUrls VaultNames
 @description('Required. Address of the corridor, which only servers may send to.')
 param queueUrl string
 
-@description('Required. Seal key of HashiCorp Vault; null for none.')
-param vaultSeal { vaultName: string, keyName: string, tenantId: string }?
-
-@description('Required. Key that wraps Nomad\'s root keyring.')
-param keyringKey { vaultName: string, keyName: string, tenantId: string }
+@description('Required. The vault of the servers, which holds the keys that they wrap with.')
+param serversVault ServersVault
 
 @description('Required. The pools, with every default filled in.')
 param pools PlannedPool[]
@@ -93,13 +91,8 @@ param jumpBox Identity?
 @description('Required. Object id of the Entra group that may log in to machines as administrator; empty for none.')
 param adminGroupId string
 
-@description('Required. Name (a GUID) of the role to log in to machines as administrator.')
-param adminRole string
-
-@description('Required. Hour of the day, UTC, at which a patching window opens.')
-param patchingHour string
-
 /*** VARIABLES ***/
+var bundle = loadJsonContent('../../../cloud-init/bundle.json')
 var windows = map(
   range(1, 3),
   number => resourceId('Microsoft.Maintenance/maintenanceConfigurations', 'mc-${house.cluster}-${number}')
@@ -118,11 +111,11 @@ resource operates 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 resource administers 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(adminGroupId)) {
-  name: guid(resourceGroup().id, adminGroupId, adminRole)
+  name: guid(resourceGroup().id, adminGroupId, roles.machineAdministratorLogin)
   properties: {
     principalId: adminGroupId
     principalType: 'Group'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', adminRole)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.machineAdministratorLogin)
     description: 'Operators log in to machines with Entra ID, for what runbooks ask of a person.'
   }
 }
@@ -134,7 +127,7 @@ module diskEncryption 'diskEncryption.bicep' = if (parts.disks) {
 
 module patching '../protection/patching.bicep' = {
   name: 'patching'
-  params: { cluster: house.cluster, location: house.location, tags: house.tags, startTime: patchingHour }
+  params: { cluster: house.cluster, location: house.location, tags: house.tags, startTime: '02:00' }
 }
 
 module serverMachines 'servers.bicep' = {
@@ -156,8 +149,8 @@ module serverMachines 'servers.bicep' = {
       vaultUrl: vaultUrls.servers
       identityClientId: servers.clientId
       queueUrl: queueUrl
-      vaultSeal: vaultSeal
-      keyringKey: keyringKey
+      vaultSeal: parts.vault ? union(serversVault, { keyName: 'vault-seal' }) : null
+      keyringKey: union(serversVault, { keyName: 'nomad-keyring' })
       dataDiskLun: 0
     })
   }
@@ -203,7 +196,8 @@ module clientPools 'pool.bicep' = [
           nodePool: pool.nodePool
           nodeClass: pool.nodeClass
           pool: pool.name
-        })
+        }),
+        bundle
       )
     }
   }
@@ -222,16 +216,10 @@ module jumpBoxMachine 'machine.bicep' = if (parts.jumpBox) {
     address: jumpBoxAddress
     backendPoolIds: []
     identityId: jumpBox!.id
+    member: false
     userData: ''
     dataDisk: null
     maintenanceId: windows[0]
   }
   dependsOn: [patching]
 }
-
-/*** WHAT THIS MODULE PROMISES ***/
-@description('Names of the servers, in order.')
-output serverNames string[] = serverMachines.outputs.names
-
-@description('Resource id of the scale set of each pool.')
-output scaleSetIds string[] = [for (pool, index) in pools: clientPools[index].outputs.id]

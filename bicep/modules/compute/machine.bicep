@@ -34,7 +34,10 @@ param backendPoolIds string[]
 @description('Required. Resource id of its identity, the only one it has.')
 param identityId string
 
-@description('Required. What the machine must know, as base64 of JSON. May change at any time; the machine follows. Empty for a jump box, which is no member.')
+@description('Required. Whether the machine is a member of the cluster; a jump box is none, and gets neither customData nor userData.')
+param member bool
+
+@description('Required. What a member must know, as base64 of JSON. May change at any time; the machine follows.')
 param userData string
 
 @description('Required. Kind and size of the data disk; null for none.')
@@ -126,7 +129,7 @@ resource machine 'Microsoft.Compute/virtualMachines@2025-04-01' = {
     osProfile: {
       computerName: name
       adminUsername: machines.adminUsername
-      customData: empty(userData) ? null : customData
+      customData: member ? customData : null
       allowExtensionOperations: true
       linuxConfiguration: {
         disablePasswordAuthentication: true
@@ -147,7 +150,7 @@ resource machine 'Microsoft.Compute/virtualMachines@2025-04-01' = {
         }
       }
     }
-    userData: empty(userData) ? null : userData
+    userData: member ? userData : null
     networkProfile: { networkInterfaces: [{ id: nic.id, properties: { primary: true, deleteOption: 'Delete' } }] }
     diagnosticsProfile: { bootDiagnostics: { enabled: true } }
   }

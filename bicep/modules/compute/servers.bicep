@@ -46,6 +46,7 @@ param knobs Knobs
 param maintenanceIds string[]
 
 /*** VARIABLES ***/
+var bundle = loadJsonContent('../../../cloud-init/bundle.json')
 var prefix = '${house.cluster}-${role}'
 
 /*** RESOURCES ***/
@@ -71,7 +72,8 @@ module each 'machine.bicep' = [
       address: address
       backendPoolIds: backendPoolIds
       identityId: identityId
-      userData: userDataOf(role, knobs)
+      member: true
+      userData: userDataOf(role, knobs, bundle)
       dataDisk: dataDisk
       maintenanceId: maintenanceIds[index % length(maintenanceIds)]
     }

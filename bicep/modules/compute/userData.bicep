@@ -4,12 +4,12 @@ metadata description = 'What a machine reads from the metadata service at every 
 import { Knobs } from '../../types.bicep'
 
 @export()
-@description('The userData of a machine. Azure allows 64 KB of base64; tests/infra measures each.')
-func userDataOf(role 'server' | 'client' | 'consul', knobs Knobs) string =>
+@description('The userData of a machine. Azure allows 64 KB of base64; tests/infra measures each. The bundle comes as an argument: an expression may be 24,576 characters long at most, and a literal inside a function counts.')
+func userDataOf(role 'server' | 'client' | 'consul', knobs Knobs, bundle { sha256: string, program: string }) string =>
   base64(string({
     schema: 1
     role: role
     knobs: knobs
-    sha256: loadJsonContent('../../../cloud-init/bundle.json').sha256
-    program: loadJsonContent('../../../cloud-init/bundle.json').program
+    sha256: bundle.sha256
+    program: bundle.program
   }))

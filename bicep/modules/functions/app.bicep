@@ -37,13 +37,13 @@ param operatorSources string[]
 @description('Required. Package to deploy, by URL; empty when code comes by `func` or `az`.')
 param packageUrl string
 
-@description('Required. Memory of one instance.')
-param memoryMb 512 | 2048 | 4096
+@description('Optional. Memory of one instance, in MB.')
+param memoryMb 512 | 2048 | 4096 = 2048
 
-@description('Required. Most instances at once.')
+@description('Optional. Most instances at once.')
 @minValue(40)
 @maxValue(1000)
-param maximumInstances int
+param maximumInstances int = 40
 
 /*** VARIABLES ***/
 var package = 'packages'
@@ -114,15 +114,12 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       scmIpSecurityRestrictionsDefaultAction: empty(operatorSources) ? 'Allow' : 'Deny'
       scmIpSecurityRestrictions: empty(operatorSources)
         ? []
-        : map(
-            operatorSources,
-            source => {
-              name: 'people'
-              action: 'Allow'
-              priority: 100
-              ipAddress: contains(source, '/') ? source : '${source}/32'
-            }
-          )
+        : map(operatorSources, source => {
+            name: 'people'
+            action: 'Allow'
+            priority: 100
+            ipAddress: contains(source, '/') ? source : '${source}/32'
+          })
       ipSecurityRestrictions: map(callers, (caller, index) => {
         name: caller.name
         action: 'Allow'

@@ -9,7 +9,15 @@ import { roles } from '../../roles.bicep'
 param house House
 
 @description('Required. Names of the accounts.')
-param names { state: string, artifacts: string, host: string, files: string, second: string }
+param names {
+  cache: string
+  flows: string
+  state: string
+  artifacts: string
+  host: string
+  files: string
+  second: string
+}
 
 @description('Required. How copies of the state are kept.')
 param redundancy
@@ -41,6 +49,12 @@ param files bool
 @description('Required. Region of the copy account; empty for none.')
 param copyLocation string
 
+@description('Required. Whether flow logs of the network are kept, which need an account of their own.')
+param flows bool
+
+@description('Required. Whether Site Recovery passes changes of disks through an account.')
+param recovery bool
+
 @description('Required. Identity of the keeper.')
 param keeper Identity
 
@@ -51,7 +65,7 @@ param servers Identity
 param clients Identity
 
 @description('Required. Identity that writes the copy; null for none.')
-param copy Identity?
+param copier Identity?
 
 @description('Required. Identity that Event Grid writes dead letters with.')
 param events Identity
@@ -201,13 +215,36 @@ module second 'account.bicep' = if (!empty(copyLocation)) {
 
 module secondRecords 'copies.bicep' = if (!empty(copyLocation)) {
   name: 'copies'
-  params: { accountName: names.second, tiers: tiers, copy: copy! }
+  params: { accountName: names.second, tiers: tiers, copy: copier! }
   dependsOn: [second]
 }
 
-/*** WHAT THIS MODULE PROMISES ***/
-@description('Resource id of the state account.')
-output stateId string = state.outputs.id
+module flowLogs 'account.bicep' = if (flows) {
+  name: 'flow-logs'
+  params: {
+    house: house
+    name: names.flows
+    redundancy: 'Standard_ZRS'
+    parts: []
+    subnetId: subnetId
+    zoneIds: zoneIds
+    versions: false
+    containers: []
+    grants: []
+  }
+}
 
-@description('Resource id of the host account.')
-output hostId string = host.outputs.id
+module cache 'account.bicep' = if (recovery) {
+  name: 'recovery-cache'
+  params: {
+    house: house
+    name: names.cache
+    redundancy: 'Standard_ZRS'
+    parts: ['blob']
+    subnetId: subnetId
+    zoneIds: zoneIds
+    versions: false
+    containers: []
+    grants: []
+  }
+}

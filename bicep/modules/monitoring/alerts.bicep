@@ -1,0 +1,251 @@
+metadata name = 'Alert rules'
+metadata description = 'What presses on a pool goes to the keeper; what a runbook must answer goes to people. Each rule is named after its runbook.'
+
+import { House } from '../../types.bicep'
+
+/*** WHAT THE CALLER DECIDES ***/
+@description('Required. Naming, tags and diagnostics.')
+param house House
+
+@description('Required. Name and scale set of each pool.')
+param pools { name: string, scaleSetId: string }[]
+
+@description('Required. Resource id of the load balancer of the servers.')
+param balancerId string
+
+@description('Required. Resource id of the group that reaches the keeper.')
+param keeperGroupId string
+
+@description('Required. Resource id of the group that reaches people.')
+param peopleGroupId string
+
+/*** VARIABLES ***/
+// `count` is compared with the threshold; a rule that fires on silence therefore compares with less than one.
+var silence = { operator: 'LessThan', threshold: 1 }
+var any = { operator: 'GreaterThan', threshold: 0 }
+
+var logRules = [
+  {
+    name: 'work-blocked'
+    severity: 2
+    why: 'Work has been waiting for 15 minutes although the keeper may grow the pools.'
+    query: 'AppTraces | where Message has \'"event":"tick.planned"\' | extend told = parse_json(Message) | where tostring(told.controller) == "autoscale" and tostring(told.reason) in ("no_capacity", "at_limit", "infeasible")'
+    window: 'PT15M'
+    every: 'PT5M'
+    when: { operator: 'GreaterThan', threshold: 10 }
+  }
+  {
+    name: 'keeper-silent'
+    severity: 1
+    why: 'The keeper has not finished a tick for 15 minutes: nothing is sized, repaired or backed up.'
+    query: 'AppTraces | where Message has \'"event":"tick.done"\''
+    window: 'PT15M'
+    every: 'PT5M'
+    when: silence
+  }
+  {
+    name: 'disk-full'
+    severity: 2
+    why: 'A disk is more than 85 percent full; Raft stops writing when it is full.'
+    query: 'Perf | where ObjectName == "Logical Disk" and CounterName == "% Used Space" and CounterValue > 85 | where InstanceName in ("/", "/data")'
+    window: 'PT15M'
+    every: 'PT5M'
+    when: any
+  }
+  {
+    name: 'certificate-old'
+    severity: 1
+    why: 'A machine serves a certificate that it could not renew in time.'
+    query: 'Syslog | where SyslogMessage has \'"event":"certificate.old"\''
+    window: 'PT1H'
+    every: 'PT15M'
+    when: any
+  }
+  {
+    name: 'snapshot-old'
+    severity: 1
+    why: 'No snapshot has been verified for 26 hours. Fires on silence: a keeper that says nothing has no backup either.'
+    query: 'AppTraces | where TimeGenerated > ago(26h) | where Message has \'"event":"snapshot.verified"\''
+    window: 'P2D'
+    every: 'PT1H'
+    when: silence
+  }
+  {
+    name: 'message-poisoned'
+    severity: 2
+    why: 'A message could not be handled five times and lies in the poison queue.'
+    query: 'AppTraces | where Message has \'"event":"message.poisoned"\''
+    window: 'PT5M'
+    every: 'PT5M'
+    when: any
+  }
+  {
+    name: 'function-failures'
+    severity: 2
+    why: 'Invocations of the keeper fail again and again.'
+    query: 'AppRequests | where Success == false'
+    window: 'PT15M'
+    every: 'PT5M'
+    when: { operator: 'GreaterThan', threshold: 5 }
+  }
+  {
+    name: 'spot-evictions'
+    severity: 3
+    why: 'Azure takes spot machines back faster than usual: work moves often, or waits.'
+    query: 'Syslog | where SyslogMessage has \'"event":"drain.started"\' and SyslogMessage has "Preempt"'
+    window: 'PT1H'
+    every: 'PT15M'
+    when: { operator: 'GreaterThan', threshold: 3 }
+  }
+]
+
+var poolRules = flatten(map(pools, pool => [
+  {
+    pool: pool
+    name: 'pool-cpu-high'
+    metric: 'Percentage CPU'
+    operator: 'GreaterThan'
+    threshold: 80
+    window: 'PT5M'
+    why: 'Processors are busy; the keeper adds a step for each cooldown until this resolves.'
+  }
+  {
+    pool: pool
+    name: 'pool-cpu-low'
+    metric: 'Percentage CPU'
+    operator: 'LessThan'
+    threshold: 10
+    window: 'PT1H'
+    why: 'Processors idle for an hour; the keeper shrinks by itself when work fits elsewhere, so look why it does not.'
+  }
+  {
+    pool: pool
+    name: 'pool-memory-high'
+    metric: 'Available Memory Percentage'
+    operator: 'LessThan'
+    threshold: 10
+    window: 'PT5M'
+    why: 'Memory is nearly used up; the keeper adds a step for each cooldown until this resolves.'
+  }
+]))
+
+var serverRules = [
+  {
+    name: 'leader-lost'
+    operator: 'LessThan'
+    threshold: 1
+    severity: 0
+    why: 'No server knows a leader: nothing can be placed and no state can be written.'
+  }
+  {
+    name: 'peers-lost'
+    operator: 'LessThan'
+    threshold: 95
+    severity: 1
+    why: 'A server is missing or has no leader: one more and the quorum is gone.'
+  }
+]
+
+/*** RESOURCES ***/
+resource onPools 'Microsoft.Insights/metricAlerts@2018-03-01' = [
+  for rule in poolRules: {
+    name: '${rule.name}-${house.cluster}-${rule.pool.name}'
+    location: 'global'
+    tags: house.tags
+    properties: {
+      description: '${rule.why} Runbook: docs/runbooks/${rule.name}.md'
+      enabled: true
+      severity: 3
+      autoMitigate: true
+      scopes: [rule.pool.scaleSetId]
+      targetResourceType: 'Microsoft.Compute/virtualMachineScaleSets'
+      targetResourceRegion: house.location
+      evaluationFrequency: rule.window == 'PT1H' ? 'PT15M' : 'PT1M'
+      windowSize: rule.window
+      criteria: {
+        'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+        allOf: [
+          {
+            name: 'load'
+            criterionType: 'StaticThresholdCriterion'
+            metricNamespace: 'Microsoft.Compute/virtualMachineScaleSets'
+            metricName: rule.metric
+            operator: rule.operator
+            threshold: rule.threshold
+            timeAggregation: 'Average'
+          }
+        ]
+      }
+      actions: [
+        {
+          actionGroupId: rule.name == 'pool-cpu-low' ? peopleGroupId : keeperGroupId
+          webHookProperties: { 'keeper-pool': rule.pool.name, runbook: 'docs/runbooks/${rule.name}.md' }
+        }
+      ]
+    }
+  }
+]
+
+resource onServers 'Microsoft.Insights/metricAlerts@2018-03-01' = [
+  for rule in serverRules: {
+    name: '${rule.name}-${house.cluster}'
+    location: 'global'
+    tags: house.tags
+    properties: {
+      description: '${rule.why} Runbook: docs/runbooks/${rule.name}.md'
+      enabled: true
+      severity: rule.severity
+      autoMitigate: true
+      scopes: [balancerId]
+      evaluationFrequency: 'PT1M'
+      windowSize: 'PT5M'
+      criteria: {
+        'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+        allOf: [
+          {
+            name: 'probes'
+            criterionType: 'StaticThresholdCriterion'
+            metricNamespace: 'Microsoft.Network/loadBalancers'
+            metricName: 'DipAvailability' // share of probes answered: a server answers only while it knows a leader
+            operator: rule.operator
+            threshold: rule.threshold
+            timeAggregation: 'Average'
+          }
+        ]
+      }
+      actions: [{ actionGroupId: peopleGroupId, webHookProperties: { runbook: 'docs/runbooks/${rule.name}.md' } }]
+    }
+  }
+]
+
+resource onLogs 'Microsoft.Insights/scheduledQueryRules@2025-01-01-preview' = [
+  for rule in logRules: {
+    name: '${rule.name}-${house.cluster}'
+    location: house.location
+    tags: house.tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: '${rule.name}-${house.cluster}'
+      description: '${rule.why} Runbook: docs/runbooks/${rule.name}.md'
+      enabled: true
+      severity: rule.severity
+      autoMitigate: true
+      skipQueryValidation: true // a new workspace has none of these tables yet
+      scopes: [house.workspaceId]
+      evaluationFrequency: rule.every
+      windowSize: rule.window
+      criteria: {
+        allOf: [
+          {
+            query: rule.query
+            timeAggregation: 'Count'
+            operator: rule.when.operator
+            threshold: rule.when.threshold
+            failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+          }
+        ]
+      }
+      actions: { actionGroups: [peopleGroupId], customProperties: { runbook: 'docs/runbooks/${rule.name}.md' } }
+    }
+  }
+]

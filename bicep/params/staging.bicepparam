@@ -1,0 +1,19 @@
+using '../main.bicep'
+
+// Staging: built like production, smaller, with Ubuntu 24.04 so that the next release is met here first.
+param sshPublicKey = readEnvironmentVariable(
+  'SSH_PUBLIC_KEY',
+  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyForChecksOnly0000000000000000000000 checks'
+)
+param adminGroupId = readEnvironmentVariable('ADMIN_GROUP_ID', '')
+param stage = 'staging'
+param ubuntu = '24.04'
+param apiClientId = readEnvironmentVariable('API_CLIENT_ID', '')
+param operatorSources = ['203.0.113.0/24']
+param clientPools = [
+  { name: 'general', min: 2, max: 5, order: 10, price: '0.230' }
+  { name: 'spot', min: 0, max: 5, priority: 'Spot', order: 5, price: '0.060' }
+]
+param storageRedundancy = 'Standard_ZRS'
+param retentionDays = { hourly: 2, daily: 7, weekly: 14, monthly: 30, audit: 30 }
+param logs = { retentionDays: 30, dailyQuotaGb: 5 }
