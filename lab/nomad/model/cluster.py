@@ -75,12 +75,16 @@ class Cluster:
     # --- time -----------------------------------------------------------------------------------------------------
 
     def advance(self) -> None:
-        """Do all that is due up to now, in order. Things happen at the time `now()` says, however late this is called."""
+        """Do all that is due up to now, in order, each at its own time: it does not matter how often this is called."""
         with self.store.lock:
             now = self.state.now()
-            while (due := self._agenda.pop_due(now)) is not None:
-                due[1]()
-                self._engine.settle()
+            try:
+                while (due := self._agenda.pop_due(now)) is not None:
+                    self.state.moment, call = due
+                    call()
+                    self._engine.settle()
+            finally:
+                self.state.moment = None
 
     def next_due(self) -> datetime | None:
         """Answer when `advance` would next do something; collecting garbage does not count."""
