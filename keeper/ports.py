@@ -28,6 +28,7 @@ from keeper.core.model import (
     Template,
 )
 from keeper.settings import Settings
+from keeper.snapshot_ports import Snapshots
 
 
 class Nomad(Protocol):
@@ -206,3 +207,5 @@ class World:
     corridor: Corridor
     clock: Clock
     settings: Settings
+    snapshots: Snapshots | None = None
+    """None where no snapshots are taken, as in the simulator."""
