@@ -37,7 +37,7 @@ class Router:
                 self._check(call, route)
                 answer = route.handler(call)
         except Refusal as refusal:
-            return _refused(refusal, route)
+            return _refused(refusal, route, request)
         return self._respond(call, answer)
 
     def _check(self, call: Call, route: Route) -> None:
@@ -91,8 +91,10 @@ def _bad_stale(request: Request) -> str | None:
     return None if value in known else value
 
 
-def _refused(refusal: Refusal, route: Route) -> Response:
+def _refused(refusal: Refusal, route: Route, request: Request) -> Response:
     response = Response(refusal.status, {"Content-Type": route.error_type or TEXT_TYPE}, refusal.text.encode())
+    if isinstance(refusal, NoLeader) and request.path.startswith("/v1/var/") and request.method != "GET":
+        response.headers["X-Nomad-Index"] = "0"  # as every refused write of a variable has it
     response.needs_leader = isinstance(refusal, NoLeader)
     return response
 

@@ -75,7 +75,9 @@ def allowed_namespaces(call: Call, capability: str) -> Callable[[str], bool]:
 
 def _stub(call: Call, job: Record, *, meta: bool) -> dict[str, Any]:
     summary = call.store.get(Table.JOB_SUMMARIES, (job["Namespace"], job["ID"]))
-    return job_stub(job, summary, meta=meta)
+    stub = job_stub(job, summary, meta=meta)
+    # A dispatched child has the parameters of its parent, but is not parameterized itself.
+    return {**stub, "ParameterizedJob": bool(job["ParameterizedJob"]) and not job["Dispatched"]}
 
 
 def given_job(call: Call, body: dict[str, Any], name: str, other: str, no_id: str) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def register(call: Call, name: str) -> Answer:
     check_priority(body.get("EvalPriority") or 0)
     _may_submit(call, job, body)
     result = call.cluster.register_job(
-        job,
+        {**job, "NomadTokenID": call.accessor},
         enforce_index=body["JobModifyIndex"] or 0 if body.get("EnforceIndex") else None,
         preserve_counts=bool(body.get("PreserveCounts")),
     )
