@@ -1,0 +1,202 @@
+"""What the agents are told, release by release."""
+
+import json
+import re
+
+import pytest
+from keepernode.consul_config import consul_files
+from keepernode.hardening import hardening_files
+from keepernode.here import Here
+from keepernode.nomad_config import nomad_files, since
+from keepernode.problems import Misconfigured
+from keepernode.reading import parse_user_data
+from keepernode.units import DRAIN_SLACK, unit_files
+from keepernode.vault_config import vault_files
+from node_paper import user_data
+
+HERE = Here("nomad-server-0", "10.0.10.4", "2", "Spot", "vmss-general")
+SEAL = {"vaultName": "kv", "keyName": "seal", "tenantId": "t"}
+RELEASES = ["1.6.5", "1.7.0", "1.9.0", "1.10.5", "1.11.3", "2.0.5"]
+
+
+def nomad(role="server", **knobs):
+    """All parts of Nomad's configuration in one text, without its indentation."""
+    told = parse_user_data(user_data(role, **knobs))
+    return "\n".join(re.sub(r"(?m)^ +", "", file.text) for file in nomad_files(told, HERE))
+
+
+def unit(name, role="server", **knobs):
+    files = unit_files(parse_user_data(user_data(role, **knobs)))
+    return next(file.text for file in files if file.path.endswith(f"/{name}.service"))
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_each_release_is_given_only_blocks_that_it_knows(version):
+    knobs = {"nomadVersion": version, "consul": "colocated", "vaultSeal": SEAL, "keyringKey": SEAL}
+    server, client = nomad(**knobs), nomad("client", **knobs)
+
+    assert ("service_identity {" in server) is since(version, (1, 7))
+    assert ("default_identity {" in server) is since(version, (1, 7))
+    assert ("service_auth_method" in client) is since(version, (1, 7))
+    assert ('keyring "azurekeyvault" {' in server) is since(version, (1, 9))
+    assert ('client_introduction {\nenforcement = "warn"' in server) is since(version, (1, 11))
+    assert "keyring" not in client
+    assert "client_introduction" not in client
+
+
+def test_releases_are_compared_as_numbers():
+    assert since("1.11.0", (1, 9))
+    assert since("2.0.0", (1, 11))
+    assert not since("1.9.9", (1, 10))
+
+
+def test_a_server_never_leaves_on_a_signal():
+    assert "leave_on_interrupt = false\nleave_on_terminate = false" in nomad()
+    assert "drain_on_shutdown" not in nomad()
+    body = json.loads(consul_files(parse_user_data(user_data(consul="colocated")), HERE)[0].text)
+    assert body["leave_on_terminate"] is False
+    assert body["skip_leave_on_interrupt"] is True
+
+
+def test_a_client_drains_when_it_is_stopped_and_systemd_waits_for_longer_than_that():
+    client = nomad("client", drainDeadlineSeconds=900)
+
+    assert "leave_on_interrupt = true\nleave_on_terminate = false" in client
+    assert 'drain_on_shutdown {\ndeadline = "900s"\nforce = false' in client
+    text = unit("nomad", "client", drainDeadlineSeconds=900)
+    assert f"TimeoutStopSec={900 + DRAIN_SLACK}\n" in text
+    assert "KillSignal=SIGINT\n" in text
+    assert "KillMode=process\n" in text
+
+
+def test_a_client_runs_as_root_and_a_server_as_nobody_in_particular():
+    assert "User=root\n" in unit("nomad", "client")
+    assert "User=nomad\n" in unit("nomad")
+    assert "User=nomad\n" in unit("keeper-watch")
+    assert "DynamicUser=yes\n" in unit("keeper-health")
+
+
+def test_no_agent_starts_before_its_data_disk_is_mounted():
+    for name in ("nomad", "consul", "vault"):
+        assert "RequiresMountsFor=/data\n" in unit(name, consul="colocated", vaultSeal=SEAL)
+
+
+def test_tls_is_on_everywhere_and_names_are_verified():
+    for role in ("server", "client"):
+        text = nomad(role)
+        assert "http = true\nrpc = true\n" in text
+        assert "verify_server_hostname = true" in text
+    body = json.loads(consul_files(parse_user_data(user_data(consul="colocated")), HERE)[0].text)
+    assert body["tls"]["internal_rpc"] == {"verify_server_hostname": True}
+    assert body["tls"]["defaults"]["verify_incoming"] is True
+    assert body["acl"]["default_policy"] == "deny"
+
+
+def test_access_control_is_on_everywhere():
+    assert "acl {\nenabled = true\n}" in nomad()
+    assert "acl {\nenabled = true\n}" in nomad("client")
+
+
+def test_the_ports_are_those_of_the_network_rules():
+    ports = {"nomadHttp": 14646, "nomadRpc": 14647, "nomadSerf": 14648, "dynamicFirst": 25000, "dynamicLast": 26000}
+    client = nomad("client", ports=ports)
+
+    assert "http = 14646\nrpc = 14647\nserf = 14648" in client
+    assert "min_dynamic_port = 25000\nmax_dynamic_port = 26000" in client
+    assert '"10.0.10.4:14647"' in client
+    assert '"10.0.10.4:14648"' in nomad(ports=ports)
+
+
+def test_a_client_tells_nomad_its_pool_its_zone_and_its_class():
+    client = nomad("client", pool="spot", nodePool="batch", nodeClass="big")
+
+    assert 'node_pool = "batch"\nnode_class = "big"' in client
+    assert 'keeper_pool = "spot"' in client
+    assert 'zone = "2"' in client
+    assert 'name = "nomad-server-0"' in client
+
+
+def test_a_text_cannot_break_out_of_its_quotes():
+    assert 'rack = "a\\"\\nserver { enabled = true }"' in nomad(
+        "client", nodeMeta={"rack": 'a"\nserver { enabled = true }'}
+    )
+
+
+def test_vault_joins_its_fellows_and_is_unsealed_by_a_key():
+    (file,) = vault_files(parse_user_data(user_data(vaultSeal=SEAL)), HERE)
+
+    assert file.text.count("retry_join {") == 2
+    assert '10.0.10.4:8200"\n    leader' not in file.text
+    assert 'seal "azurekeyvault" {' in file.text
+
+
+def test_a_client_keeps_nomads_ports_from_the_kernel():
+    texts = {file.path: file.text for file in hardening_files(parse_user_data(user_data("client")), host_clock=True)}
+
+    assert "net.ipv4.ip_local_port_range = 49152 65535\n" in texts["/etc/sysctl.d/90-keeper.conf"]
+    assert "PasswordAuthentication no\n" in texts["/etc/ssh/sshd_config.d/10-keeper.conf"]
+    assert "ForwardToSyslog=yes\n" in texts["/etc/systemd/journald.conf.d/90-keeper.conf"]
+    assert "/dev/ptp_hyperv" in texts["/etc/chrony/conf.d/90-keeper.conf"]
+
+
+def test_chrony_is_not_told_of_a_clock_that_is_not_there():
+    files = hardening_files(parse_user_data(user_data("client")), host_clock=False)
+
+    assert not any("chrony" in file.path for file in files)
+
+
+def test_every_problem_of_the_knobs_is_told_at_once_by_its_name():
+    wrong = user_data(
+        "server",
+        nomadVersion="latest",
+        servers=[{"name": "a", "address": "1"}, {"name": "", "address": "2"}],
+        consul="sometimes",
+        drainDeadlineSeconds=0,
+        colour="red",
+        vaultUrl="http://kv",
+        ports={"health": 70000},
+        clientIntroduction="perhaps",
+        dataDiskLun=99,
+    )
+
+    with pytest.raises(Misconfigured) as raised:
+        parse_user_data(wrong)
+
+    for said in (
+        "nomadVersion must be a version such as 1.10.5, not 'latest'",
+        "servers must be a list of {name, address}",
+        "consul must be colocated, dedicated or off",
+        "drainDeadlineSeconds must be a whole number from 1 to 86400, not 0",
+        "colour is not a knob",
+        "vaultUrl must be an https address",
+        "health is none",
+        "clientIntroduction must be none, warn or strict",
+        "dataDiskLun",
+    ):
+        assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("role", "knobs", "said"),
+    [
+        ("server", {"servers": []}, "servers must name at least one"),
+        (
+            "server",
+            {"servers": [{"name": f"s{n}", "address": "a"} for n in range(4)]},
+            "servers must be an odd number, not 4",
+        ),
+        ("client", {"consul": "dedicated"}, "consulServers must be given"),
+        ("server", {"queueUrl": None}, "queueUrl must be given on servers"),
+        ("consul", {}, "role consul needs consul to be dedicated"),
+        ("boss", {}, "role must be one of server, client, consul, not 'boss'"),
+    ],
+)
+def test_knobs_that_contradict_each_other_are_refused_by_name(role, knobs, said):
+    with pytest.raises(Misconfigured, match=re.escape(said)):
+        parse_user_data(user_data(role, **knobs))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1, "role": "server"}'])
+def test_user_data_of_another_kind_is_refused(text):
+    with pytest.raises(Misconfigured):
+        parse_user_data(text)
