@@ -6,7 +6,6 @@ stop sends and on how long systemd then waits (Nomad obeys `leave_on_interrupt` 
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from keepernode.consul_config import runs_consul
@@ -19,6 +18,7 @@ from keepernode.vault_config import runs_vault
 if TYPE_CHECKING:
     from keepernode.knobs import Knobs, Told
 
+PYTHON = "/usr/bin/python3"
 DRAIN_SLACK = 120
 """Seconds beyond the drain's deadline until systemd may kill: tasks' own kill timeouts extend past the deadline."""
 
@@ -66,7 +66,7 @@ Description={what}
 After=network.target
 
 [Service]
-ExecStart={sys.executable} {PROGRAM} {command}
+ExecStart={PYTHON} {PROGRAM} {command}
 Restart=always
 RestartSec=2
 SyslogIdentifier=keeper-node
@@ -91,7 +91,7 @@ After=network-online.target
 
 [Service]
 Type=oneshot
-ExecStart={sys.executable} {PROGRAM} refresh
+ExecStart={PYTHON} {PROGRAM} refresh
 SuccessExitStatus=75
 TimeoutStartSec=10min
 SyslogIdentifier=keeper-node
