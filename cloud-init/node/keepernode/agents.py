@@ -79,7 +79,7 @@ def _nomad(told: Told, here: Here) -> Agent:
 
 def _consul(told: Told, here: Here) -> Agent:
     knobs, serves = told.knobs, consul_config.is_consul_server(told)
-    name = f"{'server' if serves else 'client'}.{knobs.datacenter}.consul"
+    name = f"{'server' if serves else 'client'}.{knobs.consul_datacenter}.consul"
     return Agent(
         service=Service("consul", consul_config.OWNER, name, knobs.ports.consul_https),
         product=Product("consul", knobs.consul_version),

@@ -39,7 +39,7 @@ def consul_files(told: Told, here: Here) -> list[File]:
     ports = knobs.ports
     body: dict[str, object] = {
         "node_name": here.name,
-        "datacenter": knobs.datacenter,
+        "datacenter": knobs.consul_datacenter,
         "data_dir": f"{DATA}/consul",
         "bind_addr": here.address,
         "client_addr": "127.0.0.1",

@@ -98,7 +98,7 @@ class Knobs:
     """Nomad region."""
 
     datacenter: str = "dc1"
-    """Nomad and Consul datacenter."""
+    """Nomad datacenter; a client pool may have its own."""
 
     queue_url: str | None = None
     """The keeper's queue, for the watcher on servers."""
@@ -108,6 +108,9 @@ class Knobs:
 
     consul_version: str = "1.21.4"
     """Release of Consul, 1.16 to 1.22."""
+
+    consul_datacenter: str = "dc1"
+    """Consul datacenter: one for the whole cluster, whatever Nomad calls the places of its pools."""
 
     consul_servers: tuple[Peer, ...] = ()
     """The Consul servers; the Nomad servers when co-located."""

@@ -298,3 +298,16 @@ def user_data(role="server", **knobs):
 
 def b64(data):
     return base64.b64encode(data).decode()
+
+
+def _python_3_10():
+    """Find an interpreter that answers: version managers' stand-ins on PATH may not."""
+    home = Path.home() / ".pyenv" / "versions"
+    for candidate in [*sorted(home.glob("3.10*/bin/python3.10")), shutil.which("python3.10")]:
+        if candidate and subprocess.run([candidate, "-c", "pass"], capture_output=True, check=False).returncode == 0:
+            return str(candidate)
+    return None
+
+
+PYTHON_3_10 = _python_3_10()
+"""The machines' own Python, where there is one; else None."""

@@ -5,7 +5,6 @@ import base64
 import hashlib
 import io
 import json
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from node_paper import user_data
+from node_paper import PYTHON_3_10, user_data
 from node_standins import Loopback, Reply
 
 ROOT = Path(__file__).parents[3]
@@ -179,20 +178,12 @@ def test_every_module_is_python_3_10_as_written_and_as_bundled(path):
         ast.parse(text, feature_version=(3, 10))
 
 
-def python_3_10():
-    home = Path.home() / ".pyenv" / "versions"
-    for candidate in [*sorted(home.glob("3.10*/bin/python3.10")), shutil.which("python3.10")]:
-        if candidate and subprocess.run([candidate, "-c", "pass"], capture_output=True, check=False).returncode == 0:
-            return candidate
-    return None
-
-
-@pytest.mark.skipif(python_3_10() is None, reason="no Python 3.10 here: only its grammar was checked")
+@pytest.mark.skipif(PYTHON_3_10 is None, reason="no Python 3.10 here: only its grammar was checked")
 def test_the_program_loads_and_answers_under_python_3_10(tmp_path):
     kept = json.loads(bundle_node.BUNDLE.read_text())
     with tarfile.open(fileobj=io.BytesIO(base64.b64decode(kept["program"]))) as archive:
         archive.extractall(tmp_path, filter="data")
-    run = [python_3_10(), "-W", "error", tmp_path / "keeper_node.py"]
+    run = [PYTHON_3_10, "-W", "error", tmp_path / "keeper_node.py"]
 
     assert subprocess.run([*run, "--help"], capture_output=True, check=False).returncode == 0
     told = tmp_path / "user-data.json"

@@ -122,6 +122,12 @@ def test_a_text_cannot_break_out_of_its_quotes():
     )
 
 
+def test_a_pool_with_a_datacenter_of_its_own_is_still_in_the_one_consul():
+    (file,) = consul_files(parse_user_data(user_data("client", consul="colocated", datacenter="edge")), HERE)
+
+    assert json.loads(file.text)["datacenter"] == "dc1"
+
+
 def test_vault_joins_its_fellows_and_is_unsealed_by_a_key():
     (file,) = vault_files(parse_user_data(user_data(vaultSeal=SEAL)), HERE)
 

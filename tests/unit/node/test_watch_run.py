@@ -12,6 +12,7 @@ from keepernode.clock import pause, ticking
 from keepernode.identity import IdentityEndpoint
 from keepernode.watch.config import WatchConfig
 from keepernode.watch.run import Watcher
+from node_paper import PYTHON_3_10
 from node_standins import FakeIdentity, FakeNomad, FakeQueue, eventually
 
 PROGRAM = Path(__file__).parents[3] / "cloud-init" / "node" / "keeper_node.py"
@@ -196,11 +197,14 @@ def test_a_refused_nomad_token_says_which_rights_are_missing_and_a_new_token_fil
     eventually(world.nomad.following)
 
 
-def test_the_command_stops_on_a_signal_and_leaks_no_token_into_its_journal(world, tmp_path):
+@pytest.mark.parametrize("python", [sys.executable, PYTHON_3_10], ids=["this Python", "Python 3.10"])
+def test_the_command_stops_on_a_signal_and_leaks_no_token_into_its_journal(world, tmp_path, python):
+    if python is None:
+        pytest.skip("no Python 3.10 here")
     config = tmp_path / "watcher.json"
     config.write_text(json.dumps(world.config()))
     running = subprocess.Popen(
-        [sys.executable, PROGRAM, "watch", "--config", config],
+        [python, PROGRAM, "watch", "--config", config],
         env={"IDENTITY_ENDPOINT": f"{world.identity.url}/msi/token", "IDENTITY_HEADER": "lab-secret"},
         stdout=subprocess.PIPE,
         text=True,
