@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 from lab.azure.tokens import InvalidTokenError
 from lab.http import Response
 from lab.keyvault.call import Call, Route
+from lab.keyvault.certificate_store import CertificateStore
 from lab.keyvault.errors import VaultError, bad_parameter, not_allowed, throttled
+from lab.keyvault.key_store import KeyStore
 from lab.keyvault.secret_store import SecretStore
 
 if TYPE_CHECKING:
@@ -46,10 +48,13 @@ class Vault:
         self.name = name
         self.grants = grants
         self.secrets = SecretStore(now)
+        self.keys = KeyStore(now)
+        self.certificates = CertificateStore(now, self.keys, self.secrets)
         self.calls: list[tuple[str, str, int]] = []
         self.fail: Callable[[Request], None] = lambda _: None
         self.lock = threading.RLock()
-        self._routes = [(route, re.compile(route.pattern + "/?")) for route in self.secrets.routes()]
+        routes = [*self.secrets.routes(), *self.keys.routes(), *self.certificates.routes()]
+        self._routes = [(route, re.compile(route.pattern + "/?")) for route in routes]
 
     def set_secret(self, name: str, value: str) -> None:
         """Put a secret, as a deployment does."""
