@@ -42,28 +42,37 @@ class Option:
         self.final = sum(self.parts) / len(self.parts) if self.parts else 0.0
 
 
-@dataclass(frozen=True, slots=True)
 class Fitter:
     """How a group is fitted: the job it belongs to, whether it may evict, and how nodes are scored."""
 
-    job: Record
-    group: Record
-    evict: bool
-    spread: bool
-    oversubscribe: bool
+    def __init__(self, job: Record, group: Record, *, evict: bool, spread: bool, oversubscribe: bool) -> None:
+        self.job = job
+        self.group = group
+        self.evict = evict
+        self.spread = spread
+        self.oversubscribe = oversubscribe
+        asked = [task["Resources"] for task in group["Tasks"]]
+        same_everywhere = not group["Networks"] and not any(a["Networks"] or a["Devices"] or a["Cores"] for a in asked)
+        self._fixed = self._same_everywhere() if same_everywhere else None
+
+    def _same_everywhere(self) -> tuple[Record, Take]:
+        tasks = {task["Name"]: self._task(task["Resources"], None, [], [], None) for task in self.group["Tasks"]}
+        allocated = self._allocated(None, [], tasks)
+        return allocated, take_of(allocated)
 
     def fit(self, node: Record, room: Room, plan: Plan, metrics: Metrics) -> Option | None:
         """Answer the option a node is, or None with the reason noted. Evictions are proposed, not made."""
         use = plan.use(node["ID"])
-        given = self._ports(node, use, metrics)
-        if given is None:
-            return None
-        use, evicted, ports = given
-        tasks = self._tasks(node, room, use, ports, metrics)
-        if tasks is None:
-            return None
-        allocated = self._allocated(node, ports, tasks[0])
-        ask = take_of(allocated)
+        evicted: list[Record] = []
+        matched: float | None = None
+        if self._fixed is not None:
+            allocated, ask = self._fixed
+        else:
+            chosen = self._choose(node, room, use, metrics)
+            if chosen is None:
+                return None
+            use, evicted, allocated, matched = chosen
+            ask = take_of(allocated)
         lacking = _lacking(room, use, ask)
         if lacking is not None:
             found = preempt_for_room(self.job, room, use, ask, plan) if self.evict else []
@@ -73,9 +82,21 @@ class Fitter:
             evicted = [*evicted, *found]
         option = Option(node, allocated, evicted=evicted)
         option.score("binpack", _fitness(room, use, ask, spread=self.spread) / MAX_FIT)
-        if tasks[1] is not None:
-            option.score("devices", tasks[1])
+        if matched is not None:
+            option.score("devices", matched)
         return option
+
+    def _choose(
+        self, node: Record, room: Room, use: NodeUse, metrics: Metrics
+    ) -> tuple[NodeUse, list[Record], Record, float | None] | None:
+        given = self._ports(node, use, metrics)
+        if given is None:
+            return None
+        use, evicted, ports = given
+        tasks = self._tasks(node, room, use, ports, metrics)
+        if tasks is None:
+            return None
+        return use, evicted, self._allocated(node, ports[1], tasks[0]), tasks[1]
 
     def _ports(
         self, node: Record, use: NodeUse, metrics: Metrics
@@ -133,9 +154,9 @@ class Fitter:
         return tasks, (matched / weight if weight else None)
 
     def _task(
-        self, asked: Record, room: Room, cores: list[int], devices: list[Record], networks: list[Record] | None
+        self, asked: Record, room: Room | None, cores: list[int], devices: list[Record], networks: list[Record] | None
     ) -> Record:
-        cpu = room.mhz_per_core * len(cores) if cores else asked["CPU"]
+        cpu = room.mhz_per_core * len(cores) if room is not None and cores else asked["CPU"]
         most = asked["MemoryMaxMB"] if self.oversubscribe else 0
         return {
             "Cpu": {"CpuShares": cpu, "ReservedCores": cores or None},
@@ -144,14 +165,14 @@ class Fitter:
             "Networks": networks,
         }
 
-    def _allocated(self, node: Record, ports: tuple[PortBook, list[Record]], tasks: dict[str, Record]) -> Record:
+    def _allocated(self, node: Record | None, ports: list[Record], tasks: dict[str, Record]) -> Record:
         networks = self.group["Networks"]
-        shared = [shared_network(networks[0], ports[1], node)] if networks else None
+        shared = [shared_network(networks[0], ports, node)] if networks and node is not None else None
         return {
             "Shared": {
                 "DiskMB": self.group["EphemeralDisk"]["SizeMB"],
                 "Networks": shared,
-                "Ports": ports[1] or None,
+                "Ports": ports or None,
             },
             "TaskLifecycles": {task["Name"]: task["Lifecycle"] for task in self.group["Tasks"]},
             "Tasks": tasks,

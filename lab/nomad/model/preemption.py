@@ -19,6 +19,8 @@ Candidate = tuple["Record", "Take"]
 
 def preempt_for_room(job: Record, room: Room, use: NodeUse, ask: Take, plan: Plan) -> list[Record]:
     """Answer the allocations to evict so that `ask` fits in cpu, memory and disk; none when that cannot be had."""
+    if not any(n and job["Priority"] - priority >= PRIORITY_GAP for priority, n in use.priorities.items()):
+        return []
     free = [room.cpu - use.cpu, room.memory - use.memory, room.disk - use.disk]
     wanted = [ask.cpu, ask.memory, ask.disk]
     needed = list(wanted)

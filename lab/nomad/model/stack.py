@@ -51,6 +51,7 @@ class Stack:
         self._plan = plan
         self._checks: dict[str, GroupChecks] = {}
         self._scores: dict[str, GroupScores] = {}
+        self._fitters: dict[tuple[str, bool], Fitter] = {}
         self._nodes: list[Record] = []
         self._offset = 0
         config = state.store.get(Table.SCHEDULER_CONFIG, "scheduler_config") or {}
@@ -89,7 +90,7 @@ class Stack:
     ) -> Option | None:
         self.metrics = Metrics()
         checks, scores = self._of_group(group)
-        fitter = Fitter(self._job, group, evict, self._spread, self._oversubscribe)
+        fitter = self._fitter(group, evict=evict)
         found = self._options(checks, scores, fitter, wishes, self._source(only))
         if self._system:
             return next(found, None)
@@ -108,6 +109,14 @@ class Stack:
             self._checks[name].count_existing(allocs)
             self._scores[name] = GroupScores(self._job, group, self._node, allocs)
         return self._checks[name], self._scores[name]
+
+    def _fitter(self, group: Record, *, evict: bool) -> Fitter:
+        key = (group["Name"], evict)
+        if key not in self._fitters:
+            self._fitters[key] = Fitter(
+                self._job, group, evict=evict, spread=self._spread, oversubscribe=self._oversubscribe
+            )
+        return self._fitters[key]
 
     def _node(self, node_id: str) -> Record | None:
         return self._state.store.get(Table.NODES, node_id)

@@ -24,7 +24,7 @@ GroupKey = tuple[str, str, str]
 class NodeUse:
     """What the allocations of one node take together; those whose client has ended them are not in it."""
 
-    __slots__ = ("allocs", "cores", "cpu", "devices", "disk", "groups", "memory", "ports")
+    __slots__ = ("allocs", "cores", "cpu", "devices", "disk", "groups", "memory", "ports", "priorities")
 
     def __init__(self) -> None:
         self.cpu = self.memory = self.disk = 0
@@ -32,6 +32,7 @@ class NodeUse:
         self.ports: Counter[tuple[str, int]] = Counter()
         self.devices: Counter[tuple[tuple[str, str, str], str]] = Counter()
         self.groups: Counter[GroupKey] = Counter()
+        self.priorities: Counter[int] = Counter()
         self.allocs: dict[str, tuple[Record, Take]] = {}
 
     def copy(self) -> NodeUse:
@@ -40,6 +41,7 @@ class NodeUse:
         new.cpu, new.memory, new.disk = self.cpu, self.memory, self.disk
         new.cores, new.ports = self.cores.copy(), self.ports.copy()
         new.devices, new.groups = self.devices.copy(), self.groups.copy()
+        new.priorities = self.priorities.copy()
         new.allocs = self.allocs.copy()
         return new
 
@@ -60,6 +62,7 @@ class NodeUse:
         self.memory += sign * take.memory
         self.disk += sign * take.disk
         self.groups[alloc["Namespace"], alloc["JobID"], alloc["TaskGroup"]] += sign
+        self.priorities[alloc["Job"]["Priority"]] += sign
         for core in take.cores:
             self.cores[core] += sign
         for port in take.ports:
@@ -104,7 +107,8 @@ class Usage:
     def _hold(self, alloc: Record) -> None:
         use = self._nodes[alloc["NodeID"]]
         held = use.allocs.get(alloc["ID"])
-        if held is not None and held[0]["AllocatedResources"] is alloc["AllocatedResources"]:
+        same = held is not None and held[0]["AllocatedResources"] is alloc["AllocatedResources"]
+        if same and held is not None and held[0]["Job"] is alloc["Job"]:
             use.allocs[alloc["ID"]] = (alloc, held[1])
         else:
             use.add(alloc, take_of(alloc["AllocatedResources"]))

@@ -1,5 +1,7 @@
 """Work that finds no room: what the evaluation says, what waits, what wakes it."""
 
+from lab.nomad.model.nodes import device_group
+
 
 def test_a_job_larger_than_the_cluster_places_what_fits_and_blocks_once(lab):
     for name in ("a", "b"):
@@ -174,8 +176,6 @@ def test_a_missing_driver_filters_the_node(lab):
 
 
 def test_devices_are_given_out_by_instance(lab):
-    from lab.nomad.model.nodes import device_group
-
     lab.node("a")
     lab.node("b", devices=[device_group("nvidia", "gpu", "T4", ["one", "two"])])
     asks = {"CPU": 10, "MemoryMB": 10, "Devices": [{"Name": "nvidia/gpu", "Count": 1}]}
