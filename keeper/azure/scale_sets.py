@@ -12,7 +12,7 @@ from keeper.azure.instances import MachineBody, ScaleSetBody, by_pool, to_instan
 from keeper.clock import Clock
 from keeper.core.failures import classify
 from keeper.core.model import Instance, Mode, Pool, PoolName, ScaleSet
-from keeper.errors import Gone, Permanent
+from keeper.errors import Changed, Gone, Permanent
 from keeper.ports import GrowthRefused, OperationResult, OperationStatus
 from keeper.settings import AzureSettings
 
@@ -153,7 +153,7 @@ class ScaleSetsArm:
             known = {instance.id.lower() for instance in self.instances(pool)}
             left = [each for each in ids if each.lower() in known]
             if left == list(ids):
-                raise
+                raise Changed(f"{pool.scale_set}: a list still shows instances that Azure says are gone") from exc
             if left:
                 self._delete(pool, left)
 
