@@ -26,7 +26,7 @@ class Observed:
     right: str
     """The smallest right that is enough at that version, in the server's words."""
     counts: Mapping[str, int]
-    """See `Manifest.counts`."""
+    """What there is, by the words of `Manifest.counts`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class DataKey(Protocol):
         ...
 
     def seal(self, name: str) -> Seal:
-        """Seal the blob of that name; one blob per name."""
+        """Seal the blob of that name (`SnapshotName.blob`), which is sealed once only."""
         ...
 
     def open(self, name: str, sealed: Iterator[bytes]) -> Iterator[bytes]:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from keeper.core.market import cores_per_instance
 from keeper.core.memory import FailureKind, Growth, GrowthFailure, Memory
 from keeper.core.model import InstanceName, InstanceState, Pool, PoolName
 from keeper.core.rules import AutoscaleRules
@@ -19,10 +18,12 @@ def account(view: View, rules: AutoscaleRules) -> View:
     view = _with_memory(view, _with_joins(view, rules))
     stocks = take_stock(view, rules)
     memory = forget_old(view.memory, view.now, view.finished)
-    for failure in sorted((*view.failures, *_late_failures(stocks.values(), view)), key=lambda f: (f.at, f.pool)):
+    for failure in sorted(
+        (*view.failures, *_late_failures(stocks.values(), view, rules)), key=lambda f: (f.at, f.pool)
+    ):
         if failure.pool in pools:
             memory = note_failure(memory, failure, view.now, pools[failure.pool], rules)
-    memory = _with_lost_asks(memory, stocks, view)
+    memory = _with_lost_asks(memory, stocks)
     growths = tuple(each for each in memory.growths if _goes_on(each, stocks.get(each.pool), view, rules))
     return _with_memory(
         view,
@@ -81,16 +82,16 @@ def _is_of(pool: Pool, name: InstanceName) -> bool:
     return name.lower().rpartition("_")[0] == pool.scale_set.lower()
 
 
-def _late_failures(stocks: Iterable[Stock], view: View) -> list[GrowthFailure]:
+def _late_failures(stocks: Iterable[Stock], view: View, rules: AutoscaleRules) -> list[GrowthFailure]:
     """A pool whose instances never join has failed to grow, whatever Azure says."""
     found: list[GrowthFailure] = []
     for stock in stocks:
         if stock.late:
-            newest = max(view.memory.first_seen[each.name] for each in stock.late)
+            gave_up = max(view.memory.first_seen[each.name] for each in stock.late) + rules.join_timeout
             booted = any(each.state is InstanceState.RUNNING for each in stock.late)
             kind = FailureKind.NEVER_JOINED if booted else FailureKind.NEVER_BOOTED
             names = ", ".join(each.name for each in stock.late)
-            found.append(GrowthFailure(stock.pool.name, kind, newest, kind, f"no node joined for {names}"))
+            found.append(GrowthFailure(stock.pool.name, kind, gave_up, kind, f"no node joined for {names}"))
     return found
 
 
@@ -105,13 +106,12 @@ def _goes_on(growth: Growth, stock: Stock | None, view: View, rules: AutoscaleRu
     return growth.operation is not None or stock.scale_set.provisioning in MOVING
 
 
-def _with_lost_asks(memory: Memory, stocks: dict[PoolName, Stock], view: View) -> Memory:
+def _with_lost_asks(memory: Memory, stocks: dict[PoolName, Stock]) -> Memory:
     """What part of a quota was asked for by a growth that never reached Azure may be asked for again."""
     for growth in memory.growths:
         stock = stocks.get(growth.pool)
         if stock is not None and not arrived(growth, stock.scale_set):
-            cores = (growth.target - growth.before) * cores_per_instance(view, stock)
-            memory = take_cores(memory, growth.pool, -cores, asked=growth.asked)
+            memory = take_cores(memory, growth.pool, -growth.cores, asked=growth.asked)
     return memory
 
 

@@ -1,6 +1,7 @@
 """A plan while it is being made: what was decided so far, and what each further step may count on."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from keeper.core.fit import Bin, Room
 from keeper.core.load import IDLE, Load, Loads
@@ -10,7 +11,7 @@ from keeper.core.model import Node, NodeId, NodeStatus, PoolName
 from keeper.core.plan import Cut, Delete, Drain, Grow, Purge, Reason, Reclaim, Rejected
 from keeper.core.rooms import Rooms
 from keeper.core.rules import AutoscaleRules
-from keeper.core.stock import Stock
+from keeper.core.stock import Stock, arrived
 from keeper.core.view import Gap, View
 
 
@@ -93,6 +94,16 @@ class Draft:
         if bought:
             self.reasons.setdefault(name, because)
         return bought
+
+    def lost_growths(self, pool: PoolName | None = None) -> set[datetime]:
+        """When growths were asked for that never reached Azure: what was remembered of them does not count."""
+        return {
+            growth.asked
+            for growth in self.growths
+            if pool in {None, growth.pool}
+            and growth.pool in self.stocks
+            and not arrived(growth, self.stocks[growth.pool].scale_set)
+        }
 
     def remember(self, memory: Memory) -> None:
         """Let later steps, and the next tick, know."""

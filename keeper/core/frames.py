@@ -6,8 +6,11 @@
     nonce  = frame number (8 bytes), 0x01 for the last frame or else 0x00, three bytes 0x00
     bound  = HEADER, the blob's name, 0x00, the nonce     (GCM's associated data)
 
-The data key is random and seals one blob only, so a counting nonce never repeats under it. Name, order and end are in what
-the tag covers: a frame of another blob, in another place, or a blob without its true last frame does not open.
+    key    = HKDF-SHA256(data key, no salt, info = FORMAT, 0x00, the blob's name), 32 bytes
+
+The data key is random and made for one snapshot; each of its blobs has a key of its own, so a counting nonce never repeats
+under it. Name, order and end are in what the tag covers: a frame of another blob, in another place, or a blob without its
+true last frame does not open.
 """
 
 from collections.abc import Iterator
@@ -25,6 +28,11 @@ LARGEST_FRAME = 16 * 1024 * 1024
 def header(frame_bytes: int) -> bytes:
     """The blob's first bytes."""
     return MAGIC + frame_bytes.to_bytes(4, "big")
+
+
+def info(name: str) -> bytes:
+    """What makes the key of one blob out of the snapshot's data key."""
+    return FORMAT.encode() + b"\0" + name.encode()
 
 
 def frame_bytes_of(head: bytes) -> int | None:

@@ -50,7 +50,7 @@ def to_json(manifest: Manifest) -> str:
             "key_version": key.version,
             "key_algorithm": key.algorithm,
             "wrapped_key": base64.b64encode(key.wrapped).decode(),
-            "counts": dict(manifest.counts),
+            "counts": {kind: list(seen) for kind, seen in manifest.counts.items()},
             "keystore_sha256": manifest.keystore_sha256,
         },
         sort_keys=True,
@@ -155,9 +155,16 @@ def _bytes(given: Mapping[str, object], field: str) -> bytes:
         raise FieldError(field, "base64", given[field]) from None
 
 
-def _counts(given: Mapping[str, object]) -> Mapping[str, int]:
+def _counts(given: Mapping[str, object]) -> Mapping[str, tuple[int, int]]:
     value = given.get("counts")
     if not isinstance(value, dict):
-        raise FieldError("counts", "an object of whole numbers", value)
-    counts = cast("dict[str, object]", value)
-    return {kind: _number(counts, kind) for kind in counts}
+        raise FieldError("counts", "an object", value)
+    return {kind: _range(kind, seen) for kind, seen in cast("dict[str, object]", value).items()}
+
+
+def _range(kind: str, seen: object) -> tuple[int, int]:
+    match seen:
+        case [int(fewest), int(most)] if 0 <= fewest <= most:
+            return fewest, most
+        case _:
+            raise FieldError(f"counts.{kind}", "two whole numbers, the smaller first", seen)

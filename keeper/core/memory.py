@@ -89,6 +89,8 @@ class Growth:
     """Where to ask how it went; None while the request itself is not known to have arrived."""
     etag: str | None = None
     """The scale set's version before: while it is unchanged, a growth that raises no capacity has not arrived."""
+    cores: int = 0
+    """Virtual cores asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from keeper.core.draft import Draft
 from keeper.core.memory import Memory, Pressure
 from keeper.core.model import PoolName
 from keeper.core.plan import Reason
-from keeper.core.stock import Stock, arrived
+from keeper.core.stock import Stock
 
 
 def is_active(pressure: Pressure, now: datetime) -> bool:
@@ -21,22 +21,24 @@ def is_pressed(memory: Memory, pool: PoolName, now: datetime) -> bool:
 
 
 def press(draft: Draft) -> None:
-    """Take the steps that are due and remember them; a step that no limit lets through is tried again."""
+    """Take back what leaves a pool under pressure, at any time; else buy the step that is due.
+
+    Either is remembered as a step; one that no limit lets through is tried again.
+    """
     for name, stock in draft.stocks.items():
-        if not is_pressed(draft.view.memory, name, draft.view.now) or not _is_due(draft, stock):
+        if not is_pressed(draft.view.memory, name, draft.view.now):
             continue
-        if draft.add(stock, draft.rules.pressure_step, Reason.PRESSURE):
+        leaving = draft.leaving(stock)
+        for node in leaving:
+            draft.reclaim(node, name, Reason.PRESSURE)
+        if leaving or (_is_due(draft, stock) and draft.buy(stock, draft.rules.pressure_step, Reason.PRESSURE)):
             _remember(draft, name)
 
 
 def _is_due(draft: Draft, stock: Stock) -> bool:
     """The cooldown runs from the last step of any alert on the pool, unless that step never reached Azure."""
     memory, now = draft.view.memory, draft.view.now
-    lost = {
-        growth.asked
-        for growth in draft.growths
-        if growth.pool == stock.pool.name and not arrived(growth, stock.scale_set)
-    }
+    lost = draft.lost_growths(stock.pool.name)
     steps = [each.stepped for each in memory.pressures if each.pool == stock.pool.name and each.stepped is not None]
     return all(now - step >= draft.rules.pressure_cooldown for step in steps if step not in lost)
 

@@ -123,10 +123,11 @@ def _conclude(draft: Draft) -> Plan:
 
 def _remembered(draft: Draft, grows: list[Grow]) -> Memory:
     memory, now = draft.view.memory, draft.view.now
-    asked = {grow.pool: Growth(grow.pool, now, grow.before, grow.target, None, grow.etag) for grow in grows}
-    for grow in grows:
-        cores = draft.market.offers[grow.pool].bought * draft.market.offers[grow.pool].cores
-        memory = take_cores(memory, grow.pool, cores, asked=now)
+    offers = draft.market.offers
+    cores = {grow.pool: offers[grow.pool].bought * offers[grow.pool].cores for grow in grows}
+    asked = {g.pool: Growth(g.pool, now, g.before, g.target, None, g.etag, cores[g.pool]) for g in grows}
+    for growth in asked.values():
+        memory = take_cores(memory, growth.pool, growth.cores, asked=now)
     growths = tuple(each for each in memory.growths if each.pool not in asked)
     growths = tuple(sorted((*growths, *asked.values()), key=lambda each: each.pool))
     seen = {name: each for name, each in draft.view.templates.items() if name in memory.templates}

@@ -24,11 +24,14 @@ def serve(draft: Draft) -> None:
     asks, rejected = demand_of(draft.view)
     draft.rejected += rejected
     believed = {ask.key for ask in asks if _is_believed(ask.key, draft)}
-    trusted = [ask for ask in asks if ask.key not in believed]
+    doubted = [ask for ask in asks if ask.key in draft.view.memory.believed]
+    others = [ask for ask in asks if ask.key not in draft.view.memory.believed]
 
+    doubted = _take_back(draft, doubted)
+    trusted = [ask for ask in (*others, *doubted) if ask.key not in believed]
     left, moves = fill(draft.free, trusted)
     draft.use([move.bin for move in moves])
-    left = [ask for ask in asks if ask.key in believed] + left
+    left = [ask for ask in (*others, *doubted) if ask.key in believed] + left
     left = _take_back(draft, left)
     left = _wait(draft, left)
     left = _buy(draft, left)
@@ -44,16 +47,18 @@ def _is_believed(key: AskKey, draft: Draft) -> bool:
     memory, rules = draft.view.memory, draft.rules
     since = memory.refused.get(key)
     doublings = min(memory.believed.get(key, 0), MOST_DOUBLINGS)
-    return since is not None and draft.view.now - since >= rules.believe_after * 2**doublings
+    waited = since is not None and draft.view.now - since >= rules.believe_after * 2**doublings
+    return waited or (key in memory.believed and since in draft.lost_growths())
 
 
 def _take_back(draft: Draft, asks: list[Ask]) -> list[Ask]:
-    """Nodes that leave are asked before anything is bought; only those that help are taken back."""
+    """Nodes that leave are asked before anything is bought; only those that help are taken back, if they were not yet."""
     if not asks:
         return asks
+    back = [node for stock in draft.stocks.values() for node in stock.nodes if node.id in draft.reclaims]
+    asks, _ = fill(draft.rooms.of_nodes(back), asks)
     pools = {node.id: (node, stock.pool.name) for stock in draft.stocks.values() for node in draft.leaving(stock)}
-    room = draft.rooms.of_nodes(node for node, _ in pools.values())
-    left, moves = fill(room, asks)
+    left, moves = fill(draft.rooms.of_nodes(node for node, _ in pools.values()), asks)
     for used in dict.fromkeys(move.bin.node.id for move in moves if move.bin.node is not None):
         node, pool = pools[used]
         draft.reclaim(node, pool, Reason.RECLAIM)

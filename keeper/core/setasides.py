@@ -67,9 +67,9 @@ def note_failures(memory: Memory, failures: Iterable[GrowthFailure], now: dateti
 
 
 def note_failure(memory: Memory, failure: GrowthFailure, now: datetime, pool: Pool, rules: AutoscaleRules) -> Memory:
-    """Memory with one failure in it."""
+    """Memory with one failure in it, unless it knows that one or a later one already."""
     before = next((each for each in memory.set_asides if each.pool == failure.pool), None)
-    if before is not None and before.since == failure.at:
+    if before is not None and before.since >= failure.at:
         return memory
     row = before.failures + 1 if before is not None and before.kind is failure.kind else 1
     aside = SetAside(

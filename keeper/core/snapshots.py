@@ -222,8 +222,9 @@ class Manifest:
     frame_bytes: int
     """Plain bytes in each frame but the last."""
     key: WrappedKey
-    counts: Mapping[str, int]
-    """What a restored server must have: `jobs`, `nodes`, `acl_tokens`, `variables`, …; what may not be read has no entry."""
+    counts: Mapping[str, tuple[int, int]]
+    """What a restored server must have, `jobs`, `nodes`, `acl_tokens`, `variables` and so on: the fewest and the most seen
+    just before and just after. What may not be read has no entry."""
     servers: int
     """Raft peers in the archive's configuration."""
     right: str

@@ -151,10 +151,9 @@ def _stock(pool: Pool, nodes: tuple[Node, ...], view: View, rules: AutoscaleRule
 
 
 def _growing(scale_set: ScaleSet | None, view: View, pool: PoolName) -> bool:
-    if pool in view.finished or any(failure.pool == pool for failure in view.failures):
-        return False
+    ended = pool in view.finished or any(failure.pool == pool for failure in view.failures)
     asked = any(growth.pool == pool and arrived(growth, scale_set) for growth in view.memory.growths)
-    return asked or (scale_set is not None and scale_set.provisioning in MOVING)
+    return (asked and not ended) or (scale_set is not None and scale_set.provisioning in MOVING)
 
 
 def arrived(growth: Growth, scale_set: ScaleSet | None) -> bool:
