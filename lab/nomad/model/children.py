@@ -53,7 +53,7 @@ class Children:
         """Launch a periodic job now; answer what the endpoint answers."""
         job = self._state.store.get(Table.JOBS, key)
         if job is None:
-            raise Refusal(404, "job not found")
+            raise Refusal(500, "job not found")
         if not job["Periodic"]:
             raise Refusal(500, "can't force launch non-periodic job")
         answer = self._make(job, self._state.now())

@@ -87,7 +87,7 @@ class Cluster:
                 self.state.moment = None
 
     def next_due(self) -> datetime | None:
-        """Answer when `advance` would next do something; collecting garbage does not count."""
+        """Answer when `advance` would next do something (at the latest the hourly collection of garbage)."""
         with self.store.lock:
             due = self._agenda.next_due()
             return moment(due + 999) if due is not None else None

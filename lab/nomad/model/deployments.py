@@ -45,12 +45,12 @@ class Deployments:
         """Answer the deployment, or refuse."""
         deployment = self._state.store.get(Table.DEPLOYMENTS, deployment_id)
         if deployment is None:
-            raise Refusal(404, "deployment not found")
+            raise Refusal(500, "deployment not found")
         return deployment
 
     def promote(self, deployment_id: str, groups: list[str] | None = None) -> Record:
         """Promote the canaries of all (or these) groups; they must be healthy."""
-        deployment = self._active(deployment_id)
+        deployment = self._active(deployment_id, "promote")
         wanted = {n: s for n, s in deployment["TaskGroups"].items() if groups is None or n in groups}
         canaries = {n: s for n, s in wanted.items() if s["DesiredCanaries"]}
         if not canaries:
@@ -66,7 +66,7 @@ class Deployments:
             self._state.store.put(Table.DEPLOYMENTS, deployment_id, changed)
             for canary in (i for state in promoted.values() for i in state["PlacedCanaries"] or ()):
                 self._unmark(canary)
-            return self._answer(deployment, self._evaluate(deployment))
+            return self._answer(self._evaluate(deployment))
 
     def fail(self, deployment_id: str) -> Record:
         """Call a deployment failed by hand."""
@@ -78,20 +78,21 @@ class Deployments:
             return self._set(deployment_id, DeploymentStatus.PAUSED, _PAUSED)
         return self._set(deployment_id, DeploymentStatus.RUNNING, _RUNNING)
 
-    def _active(self, deployment_id: str) -> Record:
+    def _active(self, deployment_id: str, verb: str) -> Record:
         deployment = self.get(deployment_id)
         if deployment["Status"] not in ACTIVE_DEPLOYMENT:
-            raise Refusal(500, "can't perform operation on terminal deployment")
+            raise Refusal(500, f"can't {verb} terminal deployment")
         return deployment
 
     def _set(self, deployment_id: str, status: DeploymentStatus, text: str) -> Record:
-        deployment = self._active(deployment_id)
+        verbs = {DeploymentStatus.FAILED: "fail", DeploymentStatus.PAUSED: "pause"}
+        deployment = self._active(deployment_id, verbs.get(status, "resume"))
         with self._state.store.transaction(Cause.DEPLOYMENT_STATUS_UPDATE):
             update_deployment(self._state, _update(deployment_id, status, text))
             evaluation = self._evaluate(deployment) if status != DeploymentStatus.PAUSED else None
-            return self._answer(deployment, evaluation)
+            return self._answer(evaluation)
 
-    def _answer(self, deployment: Record, evaluation: Record | None) -> Record:
+    def _answer(self, evaluation: Record | None) -> Record:
         index = self._state.store.index
         return {
             "DeploymentModifyIndex": index,
@@ -99,7 +100,6 @@ class Deployments:
             "EvalID": evaluation["ID"] if evaluation else "",
             "Index": index,
             "RevertedJobVersion": None,
-            "DeploymentID": deployment["ID"],
         }
 
     def _check_canaries(self, name: str, state: Record) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lab.nomad.model.canonical import canonical_job
 from lab.nomad.model.errors import Refusal, several
 from lab.nomad.model.evaluations import new_evaluation
+from lab.nomad.model.job_rules import check_update, enforce, keep_counts
 from lab.nomad.model.state import waits_for_dispatch
 from lab.nomad.model.store import Table
 from lab.nomad.model.updating import spec_changed
@@ -60,10 +61,10 @@ class Jobs:
         job, warnings = self.admit(submitted)
         key = (job["Namespace"], job["ID"])
         known = self.get(key)
-        _enforce(known, enforce_index)
-        _check_update(known, job)
+        enforce(known, enforce_index)
+        check_update(known, job)
         if preserve_counts and known is not None:
-            _keep_counts(known, job)
+            keep_counts(known, job)
         if known is not None and not known["Stop"] and not spec_changed(known, job):
             answer = self._evaluate_again(known)
         else:
@@ -265,35 +266,5 @@ class Jobs:
             raise Refusal(500, f'job "{key[1]}" in namespace "{key[0]}" at version {version} not found')
         if version == job["Version"]:
             raise Refusal(500, "can't revert to current version")
-        return self._write({**old, "Stop": False, "Stable": False}, job, Trigger.JOB_REGISTER)
-
-
-def _enforce(known: Record | None, index: int | None) -> None:
-    if index is None:
-        return
-    prefix = f"Enforcing job modify index {index}"
-    if known is None:
-        if index:
-            raise Refusal(500, f"{prefix}: job does not exist")
-    elif not index:
-        raise Refusal(500, f"{prefix}: job already exists")
-    elif index != known["JobModifyIndex"]:
-        raise Refusal(500, f"{prefix}: job exists with conflicting job modify index: {known['JobModifyIndex']}")
-
-
-def _check_update(known: Record | None, job: Record) -> None:
-    if known is None:
-        return
-    if known["Type"] != job["Type"]:
-        raise Refusal(500, f'cannot update job from type "{known["Type"]}" to "{job["Type"]}"')
-    for kind, key in (("periodic", "Periodic"), ("parameterized", "ParameterizedJob")):
-        if known[key] and not job[key]:
-            raise Refusal(500, f"cannot update {kind} job to being non-{kind}")
-        if job[key] and not known[key]:
-            raise Refusal(500, f"cannot update non-{kind} job to being {kind}")
-
-
-def _keep_counts(known: Record, job: Record) -> None:
-    counts = {group["Name"]: group["Count"] for group in known["TaskGroups"]}
-    for group in job["TaskGroups"]:
-        group["Count"] = counts.get(group["Name"], group["Count"])
+        answer = self._write({**old, "Stop": False, "Stable": False}, job, Trigger.JOB_REGISTER)
+        return {**answer, "KnownLeader": False, "LastContact": 0, "NextToken": "", "Warnings": ""}

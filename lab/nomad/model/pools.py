@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from lab.nomad.model.errors import Refusal, several
+from lab.nomad.model.errors import Refusal, multierror, several
 from lab.nomad.model.fleet import new_pool
 from lab.nomad.model.store import Table
-from lab.nomad.model.words import DEFAULT_NAMESPACE, DEFAULT_POOL, EVERY_POOL, Cause
+from lab.nomad.model.words import DEFAULT_NAMESPACE, DEFAULT_POOL, EVERY_POOL, Cause, JobStatus
 
 if TYPE_CHECKING:
     from lab.nomad.model.state import State
     from lab.nomad.model.store import Record
 
+_NAME = re.compile("[a-zA-Z0-9-_]{1,128}")
 _BUILT_IN = frozenset({DEFAULT_POOL, EVERY_POOL})
 CONFIG_KEY = "scheduler_config"
 _ALGORITHMS = ("binpack", "spread", "")
@@ -55,12 +57,13 @@ def found_cluster(state: State) -> None:
 def upsert_pool(state: State, pool: Record) -> int:
     """Create or change a node pool; answer the index."""
     name = pool.get("Name") or ""
-    if not name:
-        raise Refusal(500, 'invalid node pool: 1 error occurred:\n\t* invalid name "", must match regex\n\n')
+    if not _NAME.fullmatch(name):
+        why = multierror([f'invalid name "{name}", must match regex ^{_NAME.pattern}$'])
+        raise Refusal(400, f'invalid node pool "{name}": {why}')
     if pool.get("SchedulerConfiguration"):
         raise Refusal(500, 'Feature "Node Pools Governance" is unlicensed')
     if name in _BUILT_IN:
-        raise Refusal(500, f'modifying node pool "{name}" is not allowed')
+        raise Refusal(400, f'modifying node pool "{name}" is not allowed')
     with state.store.transaction(Cause.NODE_POOL_UPSERTED):
         record = new_pool(name, pool.get("Description") or "", pool.get("Meta"))
         return state.store.put(Table.NODE_POOLS, name, record)["ModifyIndex"]
@@ -69,10 +72,13 @@ def upsert_pool(state: State, pool: Record) -> int:
 def delete_pool(state: State, name: str) -> int:
     """Delete a node pool that has no nodes and no jobs; answer the index."""
     store = state.store
-    if any(node["NodePool"] == name or name == EVERY_POOL for node in store.rows(Table.NODES)):
-        raise several([f'node pool "{name}" has nodes in regions: [global]'])
-    if any(job["NodePool"] == name and job["Status"] != "dead" for job in store.rows(Table.JOBS)):
-        raise several([f'node pool "{name}" has non-terminal jobs in regions: [global]'])
+    used = []
+    if any(job["NodePool"] == name and job["Status"] != JobStatus.DEAD for job in store.rows(Table.JOBS)):
+        used.append(f'node pool "{name}" has non-terminal jobs in regions: [global]')
+    if any(name in {EVERY_POOL, node["NodePool"]} for node in store.rows(Table.NODES)):
+        used.append(f'node pool "{name}" has nodes in regions: [global]')
+    if used:
+        raise several(used)
     if name in _BUILT_IN:
         raise Refusal(500, f'deleting node pool "{name}" is not allowed')
     if store.get(Table.NODE_POOLS, name) is None:

@@ -140,8 +140,17 @@ class Runner:
             for other in self._main():
                 self._start_later(other, 0)
         if self._tasks[name]["Leader"]:
-            self.stop()
+            self._follow_leader()
         self._tell()
+
+    def _follow_leader(self) -> None:
+        now = self._now()
+        for name, state in list(self._states.items()):
+            if state["State"] == "running":
+                self._states[name] = events.leader_dead(state, now)
+            elif state["State"] == "dead":
+                self._states[name] = events.killing(state, now, self._tasks[name]["KillTimeout"])
+        self.stop()
 
     def _ended_badly(self, name: str) -> None:
         policy, now = self._tasks[name]["RestartPolicy"], self._now()

@@ -22,7 +22,7 @@ def stop_allocation(state: State, alloc_id: str, fresh_id: Callable[[], str]) ->
     store, now = state.store, state.now()
     alloc = store.get(Table.ALLOCS, alloc_id)
     if alloc is None:
-        raise Refusal(404, "alloc not found")
+        raise Refusal(404, "allocation not found")
     job = store.get(Table.JOBS, (alloc["Namespace"], alloc["JobID"])) or alloc["Job"]
     with store.transaction(Cause.ALLOCATION_UPDATE_DESIRED):
         transition = {**NO_TRANSITION, **(alloc.get("DesiredTransition") or {}), "Migrate": True}

@@ -87,6 +87,11 @@ def killing(state: Record, now: int, timeout: int) -> Record:
     return with_event(state, event("Killing", now, shown, KillTimeout=timeout, Details={"kill_timeout": text}))
 
 
+def leader_dead(state: Record, now: int) -> Record:
+    """Answer the state of a task whose group's leader has ended."""
+    return with_event(state, event("Leader Task Dead", now, "Leader Task in Group dead"))
+
+
 def killed(state: Record, now: int, *, code: int = 130) -> Record:
     """Answer the final state of a task that was stopped."""
     state = terminated(state, now, code)

@@ -1,0 +1,44 @@
+"""What a job may not do when it is registered again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab.nomad.model.errors import Refusal
+
+if TYPE_CHECKING:
+    from lab.nomad.model.store import Record
+
+
+def enforce(known: Record | None, index: int | None) -> None:
+    """Refuse a job whose JobModifyIndex is not the expected one (0: not registered yet; None: whatever it is)."""
+    if index is None:
+        return
+    prefix = f"Enforcing job modify index {index}"
+    if known is None:
+        if index:
+            raise Refusal(500, f"{prefix}: job does not exist")
+    elif not index:
+        raise Refusal(500, f"{prefix}: job already exists")
+    elif index != known["JobModifyIndex"]:
+        raise Refusal(500, f"{prefix}: job exists with conflicting job modify index: {known['JobModifyIndex']}")
+
+
+def check_update(known: Record | None, job: Record) -> None:
+    """Refuse a change of what a job may not change once registered."""
+    if known is None:
+        return
+    if known["Type"] != job["Type"]:
+        raise Refusal(500, f'cannot update job from type "{known["Type"]}" to "{job["Type"]}"')
+    for kind, key in (("periodic", "Periodic"), ("parameterized", "ParameterizedJob")):
+        if known[key] and not job[key]:
+            raise Refusal(500, f"cannot update {kind} job to being non-{kind}")
+        if job[key] and not known[key]:
+            raise Refusal(500, f"cannot update non-{kind} job to being {kind}")
+
+
+def keep_counts(known: Record, job: Record) -> None:
+    """Give a job about to be registered the counts that its groups have now."""
+    counts = {group["Name"]: group["Count"] for group in known["TaskGroups"]}
+    for group in job["TaskGroups"]:
+        group["Count"] = counts.get(group["Name"], group["Count"])
