@@ -1,5 +1,6 @@
 """The `Records` port over Azure Blob Storage: a record is a block blob, its version the ETag; a log is an append blob."""
 
+import itertools
 from typing import TYPE_CHECKING, cast
 
 from keeper.azure.answers import in_our_words, meaning
@@ -14,12 +15,17 @@ LINE = 2048
 
 LARGEST_STEP = 4 * 1024 * 1024
 
+FULL = "BlockCountExceedsLimit"
+"""An append blob takes 50,000 blocks, which a busy day may exceed; the log then goes on in `<name>.1` and so on
+(https://learn.microsoft.com/azure/storage/blobs/scalability-targets)."""
+
 
 class BlobRecords:
     """The `Records` port. It translates; it never decides."""
 
     def __init__(self, container: Container) -> None:
         self._container = container
+        self._parts: dict[str, int] = {}
 
     def load(self, name: str) -> Stored | None:
         """See the port."""
@@ -51,30 +57,30 @@ class BlobRecords:
         from azure.core.exceptions import AzureError  # noqa: PLC0415 -- an SDK, loaded when first used
 
         data = (" ".join(line.splitlines()) + "\n").encode()
-        blob = self._container.client.get_blob_client(name)
-        try:
+        for part in itertools.count(self._parts.get(name, 0)):
             try:
-                blob.append_block(data)
+                _append(self._container.client.get_blob_client(_part_name(name, part)), data)
             except AzureError as exc:
-                if not is_missing(exc):
-                    raise
-                _create_log(blob)
-                blob.append_block(data)
-        except AzureError as exc:
-            raise meaning(f"append to the log {name}", exc) from exc
+                if getattr(exc, "error_code", None) == FULL:
+                    continue
+                raise meaning(f"append to the log {name}", exc) from exc
+            self._parts[name] = part
+            return
 
     def tail(self, name: str, most: int) -> list[str]:
         """See the port. Reads from the end, further back until there are enough lines."""
-        from azure.core.exceptions import AzureError  # noqa: PLC0415 -- an SDK, loaded when first used
+        with in_our_words(f"read the log {name}"):
+            client, found = self._container.client, list[str]()
+            for part, size in self._sizes(name):
+                if len(found) < most:
+                    found = _last_lines(client.get_blob_client(part), size, most - len(found)) + found
+            return found
 
-        blob = self._container.client.get_blob_client(name)
-        try:
-            size = blob.get_blob_properties().size
-            return _last_lines(blob, size, most)
-        except AzureError as exc:
-            if is_missing(exc):
-                return []
-            raise meaning(f"read the log {name}", exc) from exc
+    def _sizes(self, name: str) -> list[tuple[str, int]]:
+        """The log's parts, newest first."""
+        listed = {blob.name: blob.size for blob in self._container.client.list_blobs(name_starts_with=name)}
+        parts = (_part_name(name, part) for part in itertools.count())
+        return [(part, listed[part]) for part in itertools.takewhile(listed.__contains__, parts)][::-1]
 
     def names(self, prefix: str) -> list[str]:
         """See the port."""
@@ -83,6 +89,23 @@ class BlobRecords:
         with in_our_words(f"list the records {prefix}*"):
             found = self._container.client.list_blobs(name_starts_with=prefix)
             return sorted(blob.name for blob in found if blob.blob_type == BlobType.BLOCKBLOB)
+
+
+def _part_name(name: str, part: int) -> str:
+    return f"{name}.{part}" if part else name
+
+
+def _append(blob: "BlobClient", data: bytes) -> None:
+    """Append to a log, which is made when it is missing."""
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 -- an SDK, loaded when first used
+
+    try:
+        blob.append_block(data)
+    except AzureError as exc:
+        if not is_missing(exc):
+            raise
+        _create_log(blob)
+        blob.append_block(data)
 
 
 def _create_log(blob: "BlobClient") -> None:

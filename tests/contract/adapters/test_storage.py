@@ -1,14 +1,21 @@
 """Records, leases and corridor: one suite for the adapters in front of Azurite and for the stand-in in memory."""
 
 import base64
+import io
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import count
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 from azure.core.credentials import AccessToken
+from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobLeaseClient, ContainerClient
 from azure.storage.queue import QueueClient
+from requests.adapters import HTTPAdapter
+from urllib3.response import HTTPResponse
 
 from keeper.azure.corridor import StorageCorridor
 from keeper.azure.leases import BlobLeases
@@ -70,6 +77,7 @@ class Account:
             container=f"keeper-{number}",
             queue=f"keeper-{number}",
         )
+        self.settings = settings
         self.container = ContainerClient(settings.blobs, settings.container, credential=identity)
         self.queue = QueueClient(settings.queues, settings.queue, credential=identity)
         self.container.create_container()
@@ -292,7 +300,45 @@ class TestMemoryOnly:
         assert store.corridor.next_due() is None
 
 
+class FullAfterThree(HTTPAdapter):
+    """Refuses a fourth block of any append blob, as Azure refuses the 50,001st."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = Counter()
+
+    def send(self, request, **how):
+        path = urlsplit(request.url).path
+        if "comp=appendblock" not in request.url or self.blocks[path] < 3:
+            response = super().send(request, **how)
+            self.blocks[path] += "comp=appendblock" in request.url and response.status_code == 201
+            return response
+        refused = requests.Response()
+        refused.status_code, refused.request, refused.url = 409, request, request.url
+        refused.headers["x-ms-error-code"] = "BlockCountExceedsLimit"
+        refused.raw = HTTPResponse(io.BytesIO(b""), preload_content=False, status=409)
+        return refused
+
+
 class TestAzureOnly:
+    def test_a_log_that_is_full_goes_on_and_reads_as_one(self, account, identity):
+        session = requests.Session()
+        session.mount("https://", FullAfterThree())
+        transport = RequestsTransport(session=session, session_owner=False)
+        container = Container(account.settings, credential=identity, transport=transport)
+        lines = [f"line {number}" for number in range(8)]
+
+        for line in lines[:5]:
+            BlobRecords(container).append("log", line)  # a new process each time
+        records = BlobRecords(container)
+        for line in lines[5:]:
+            records.append("log", line)
+
+        assert [blob.name for blob in account.container.list_blobs()] == ["log", "log.1", "log.2"]
+        assert records.tail("log", 99) == lines
+        assert [records.tail("log", most) for most in (1, 4, 7)] == [lines[-1:], lines[-4:], lines[-7:]]
+        session.close()
+
     def test_a_missing_container_is_no_empty_one(self, account):
         records = BlobRecords(account.elsewhere)
 
