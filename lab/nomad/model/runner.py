@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lab.nomad.model.store import Record
 
 _NO_GROUP: Record = {"Tasks": [], "Migrate": None, "Update": None}
+RECEIVE_TIME = 100 * MILLISECOND
 START_TIME = 400 * MILLISECOND
 _TEXT = {
     Client.PENDING: "No tasks have started",
@@ -50,6 +51,7 @@ class Runner:
         """Start the allocation: tasks before the main ones first."""
         if self._watched and self._rules["HealthyDeadline"]:
             self._at(self._rules["HealthyDeadline"], "deadline", self._too_late)
+        self._at(RECEIVE_TIME, "received", self._received)
         first = [n for n, t in self._tasks.items() if _is_before(t)] or self._main()
         for name in first:
             self._start_later(name, START_TIME)
@@ -73,7 +75,7 @@ class Runner:
         if self.stopping:
             return
         self.stopping = True
-        self._cancel("healthy", "deadline")
+        self._cancel("healthy", "deadline", "received")
         for name, state in self._states.items():
             self._cancel(("start", name), ("end", name))
             if state["State"] == "running":
@@ -85,7 +87,7 @@ class Runner:
 
     def abandon(self) -> None:
         """Forget everything that was to happen: the client is gone."""
-        self._cancel("healthy", "deadline")
+        self._cancel("healthy", "deadline", "received")
         for name in self._tasks:
             self._cancel(("start", name), ("end", name), ("killed", name))
 
@@ -103,6 +105,10 @@ class Runner:
             return Client.PENDING if not any(s["StartedAt"] for s in states) else Client.RUNNING
         return Client.FAILED if any(state["Failed"] for state in states) else Client.COMPLETE
 
+    def _received(self) -> None:
+        self._states = {name: events.received(state, self._now()) for name, state in self._states.items()}
+        self._tell()
+
     def _main(self) -> list[str]:
         return [name for name, task in self._tasks.items() if not _is_before(task) and not _is_after(task)]
 
@@ -112,12 +118,11 @@ class Runner:
 
     def _start(self, name: str) -> None:
         workload = self._workloads[name]
-        first = not self._states[name]["Events"]
         if workload.start_error:
             self._states[name] = events.driver_failure(self._states[name], self._now(), workload.start_error)
             self._ended_badly(name)
             return
-        self._states[name] = events.started(self._states[name], self._now(), first=first)
+        self._states[name] = events.started(self._states[name], self._now())
         if workload.runs_for is not None:
             self._at(workload.runs_for, ("end", name), lambda: self._end(name))
         everything = self._main()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.nomad.model.times import MILLISECOND, SECOND, go_duration, rfc3339
+from lab.nomad.model.times import SECOND, go_duration, rfc3339
 
 if TYPE_CHECKING:
     from lab.nomad.model.store import Record
@@ -58,13 +58,15 @@ def with_event(state: Record, new: Record, **changes: object) -> Record:
     return {**state, "Events": [*state["Events"], new][-KEPT_EVENTS:], **changes}
 
 
-def started(state: Record, now: int, *, first: bool) -> Record:
+def received(state: Record, now: int) -> Record:
+    """Answer the state of a task that its client has taken up."""
+    state = with_event(state, event("Received", now, "Task received by client"))
+    text = "Building Task Directory"
+    return with_event(state, event("Task Setup", now, text, Message=text, Details={"message": text}))
+
+
+def started(state: Record, now: int) -> Record:
     """Answer the state of a task that has just started."""
-    if first:
-        state = with_event(state, event("Received", now - 350 * MILLISECOND, "Task received by client"))
-        text = "Building Task Directory"
-        setup = event("Task Setup", now - 340 * MILLISECOND, text, Message=text, Details={"message": text})
-        state = with_event(state, setup)
     running = event("Started", now, "Task started by client")
     return with_event(state, running, State="running", StartedAt=rfc3339(now), FinishedAt=None)
 
