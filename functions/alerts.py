@@ -22,10 +22,9 @@ def alerts(req: func.HttpRequest) -> func.HttpResponse:
     """Take one fired or resolved alert; 202 once it is on the queue."""
     doors = wiring.doors()
     alert = schema.parse_alert(decoded(req), doors.settings.pools)
+    kind = Kind.ALERT if alert.presses else Kind.EVENT
+    detail = schema.to_detail(alert) if alert.presses else {"pool": alert.pool}
     cause = f"alert {alert.condition.lower()}"
-    detail = schema.to_detail(alert)
-    doors.corridor.send(
-        Message(Kind.ALERT, Controller.AUTOSCALE, cause, doors.clock.now(), "monitor", detail).to_json()
-    )
-    event(Event.ALERT_ACCEPTED, pool=alert.pool, rule=alert.rule, condition=alert.condition)
-    return reply({"accepted": alert.id, "pool": alert.pool}, HTTPStatus.ACCEPTED)
+    doors.corridor.send(Message(kind, Controller.AUTOSCALE, cause, doors.clock.now(), "monitor", detail).to_json())
+    event(Event.ALERT_ACCEPTED, pool=alert.pool, rule=alert.rule, condition=alert.condition, presses=alert.presses)
+    return reply({"accepted": alert.id, "pool": alert.pool, "presses": alert.presses}, HTTPStatus.ACCEPTED)

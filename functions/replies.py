@@ -13,7 +13,7 @@ from typing import cast
 import azure.functions as func
 
 from keeper import errors, wiring
-from keeper.core.problems import FieldError
+from keeper.core.problems import FieldError, NotOurs
 from keeper.telemetry import Event, event
 
 type Door = Callable[[func.HttpRequest], func.HttpResponse]
@@ -24,10 +24,6 @@ class Role(StrEnum):
 
     READER = "Keeper.Reader"
     OPERATOR = "Keeper.Operator"
-
-
-class NotOurs(FieldError):
-    """Well-formed, but about something that is not the keeper's."""
 
 
 class TooLarge(Exception):

@@ -13,7 +13,7 @@ from typing import cast
 from keeper.core.memory import Memory, Pressure
 from keeper.core.messages import parse_time
 from keeper.core.model import Pool, PoolName, instance_is_of
-from keeper.core.problems import FieldError
+from keeper.core.problems import FieldError, NotOurs
 from keeper.core.rules import AutoscaleRules
 
 SCHEMA = "azureMonitorCommonAlertSchema"
@@ -59,7 +59,7 @@ BELOW = frozenset({"lessthan", "lessthanorequal", "lowerthan", "lowerthanorequal
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert that presses, or pressed, on a pool of ours."""
+    """An alert about a pool of ours."""
 
     id: str
     rule: str
@@ -67,13 +67,15 @@ class Alert:
     fired: datetime
     pool: PoolName
     resolved: datetime | None = None
+    presses: bool = True
+    """Whether more instances would mend it; if not, it is only a reason to look."""
 
 
 def parse_alert(body: object, pools: Iterable[Pool]) -> Alert:
     """The alert in a decoded webhook body.
 
-    Raises `FieldError` when it is malformed, of another schema, aimed at no pool of ours, or about something that more
-    instances would not mend. The error names the field.
+    Raises `FieldError`, naming the field, when it is malformed or of another schema, and `NotOurs` when it is aimed at no
+    pool of ours. An alert that names its pool presses on it; one that is aimed at a scale set does when its metric says so.
     """
     payload = _object("body", body)
     if payload.get("schemaId") != SCHEMA:
@@ -82,13 +84,15 @@ def parse_alert(body: object, pools: Iterable[Pool]) -> Alert:
     essentials = _object("data.essentials", data.get("essentials"))
     condition = _condition(essentials.get("monitorCondition"))
     resolved = essentials.get("resolvedDateTime")
+    named = _named_pool(data)
     return Alert(
         id=_text("data.essentials.alertId", essentials.get("alertId")),
         rule=str(essentials.get("alertRule") or ""),
         condition=condition,
         fired=parse_time("data.essentials.firedDateTime", essentials.get("firedDateTime")),
-        pool=_aim(data, essentials, tuple(pools)),
+        pool=_aim(named, essentials, tuple(pools)),
         resolved=parse_time("data.essentials.resolvedDateTime", resolved) if resolved else None,
+        presses=named is not None or any(_calls_for_more(each) for each in _criteria(data)),
     )
 
 
@@ -139,18 +143,16 @@ def fold_alert(memory: Memory, alert: Alert, now: datetime, rules: AutoscaleRule
     return replace(memory, pressures=(*others, pressure))
 
 
-def _aim(data: Mapping[str, object], essentials: Mapping[str, object], pools: tuple[Pool, ...]) -> PoolName:
-    named = _named_pool(data)
+def _aim(named: str | None, essentials: Mapping[str, object], pools: tuple[Pool, ...]) -> PoolName:
     if named is not None:
         found = next((pool.name for pool in pools if pool.name.lower() == named.lower()), None)
         if found is None:
-            raise FieldError("data.customProperties", "one of the pools " + ", ".join(p.name for p in pools), named)
+            raise NotOurs("data.customProperties", "one of the pools " + ", ".join(p.name for p in pools), named)
         return found
     targets = _texts(essentials.get("alertTargetIDs"))
     pool = next((pool for target in targets for pool in pools if is_target_of(target, pool)), None)
     if pool is None:
-        raise FieldError("data.essentials.alertTargetIDs", "a scale set of ours", list(targets) or None)
-    _demand_growth(data)
+        raise NotOurs("data.essentials.alertTargetIDs", "a scale set of ours", list(targets) or None)
     return pool.name
 
 
@@ -178,14 +180,6 @@ def _named_pool(data: Mapping[str, object]) -> str | None:
             if isinstance(named, str):
                 return named
     return None
-
-
-def _demand_growth(data: Mapping[str, object]) -> None:
-    criteria = _criteria(data)
-    if not any(_calls_for_more(each) for each in criteria):
-        said = [f"{each.get('metricName')} {each.get('operator')}" for each in criteria]
-        expected = f"a metric that more instances mend, or the custom property {POOL_PROPERTY}"
-        raise FieldError("data.alertContext.condition.allOf", expected, said or None)
 
 
 def _criteria(data: Mapping[str, object]) -> list[Mapping[str, object]]:

@@ -9,3 +9,7 @@ class FieldError(ValueError):
         super().__init__(f"{field}: expected {expected}, got {shown}")
         self.field = field
         self.expected = expected
+
+
+class NotOurs(FieldError):
+    """Well-formed, but about something that is not the keeper's."""
