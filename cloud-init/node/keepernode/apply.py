@@ -14,9 +14,9 @@ from keepernode.journal import tell
 from keepernode.knobs import Role
 from keepernode.machine import File, must
 from keepernode.nomad_config import NOMAD_TLS
-from keepernode.places import READY, WATCHER_CONFIG, WATCHER_TOKEN
+from keepernode.places import READY, STATUS, WATCHER_CONFIG, WATCHER_TOKEN
 from keepernode.problems import NodeError, Waiting
-from keepernode.status import Phase, Status, write_status
+from keepernode.status import Phase, Status, parse_status, write_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +64,8 @@ def reported(machine: Machine, step: Callable[[], Outcome], name: str) -> Outcom
 
     A machine that has been a member stays one whatever a later run meets: its agents' own health decides.
     """
+    if parse_status(machine.read(STATUS)).phase is Phase.LEAVING:
+        return Outcome(pending=["this machine is leaving: nothing is started or changed"])
     member = machine.read(READY) is not None
     try:
         outcome = step()

@@ -17,7 +17,7 @@ from keepernode.clock import utc_now
 from keepernode.health import Pulse, serve
 from keepernode.here import Here, find_here
 from keepernode.identity import Identity, IdentityEndpoint
-from keepernode.journal import complain
+from keepernode.journal import complain, tell
 from keepernode.leaving import Leaver, follow_events
 from keepernode.linux import LinuxMachine
 from keepernode.places import RUN, USER_DATA
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return int(chosen.run(chosen))
     except Waiting as problem:
-        complain("node.waiting", command=chosen.command, why=f"waiting for {problem}")
+        tell("node.waiting", command=chosen.command, why=f"waiting for {problem}")
         return NOT_YET
     except Misconfigured as problem:
         complain("node.misconfigured", command=chosen.command, why=str(problem))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from keepernode.knobs import Role
 from keepernode.machine import File, ensure_all, must
+from keepernode.problems import NodeError
 
 if TYPE_CHECKING:
     from keepernode.knobs import Told
@@ -17,6 +18,7 @@ MODULES = "/etc/modules-load.d/keeper.conf"
 AUDIT = "/etc/audit/rules.d/90-keeper.rules"
 JOURNAL = "/etc/systemd/journald.conf.d/90-keeper.conf"
 CHRONY = "/etc/chrony/conf.d/90-keeper.conf"
+DAEMON = "/usr/sbin/sshd"
 HOST_CLOCK = "/dev/ptp_hyperv"
 
 _SSHD_TEXT = """# Keys only. The first value of a keyword wins, so this file sorts before the image's own.
@@ -83,6 +85,16 @@ makestep 1.0 -1
 """
 
 
+_CONSEQUENCES = {
+    MODULES: ["systemctl", "restart", "systemd-modules-load.service"],
+    SYSCTL: ["sysctl", "--system"],
+    AUDIT: ["augenrules", "--load"],
+    JOURNAL: ["systemctl", "restart", "systemd-journald.service"],
+    CHRONY: ["systemctl", "restart", "chrony.service"],
+}
+_OF_THE_KERNEL = {MODULES, SYSCTL, AUDIT}
+
+
 def hardening_files(told: Told, *, host_clock: bool) -> list[File]:
     """Return the files; the host's clock is only named where there is one, or chrony would not start."""
     client = told.role is Role.CLIENT
@@ -108,24 +120,27 @@ def harden(machine: Machine, told: Told) -> list[str]:
     changed = ensure_all(machine, files)
     if SSHD in changed:
         _reload_sshd(machine)
-    for path, argv in (
-        (MODULES, ["systemctl", "restart", "systemd-modules-load.service"]),
-        (SYSCTL, ["sysctl", "--system"]),
-        (AUDIT, ["augenrules", "--load"]),
-        (JOURNAL, ["systemctl", "restart", "systemd-journald.service"]),
-        (CHRONY, ["systemctl", "restart", "chrony.service"]),
-    ):
-        if path in changed:
+    for path, argv in _CONSEQUENCES.items():
+        if path in changed and not (path in _OF_THE_KERNEL and _in_container(machine)):
             _or_undo(machine, path, argv)
     return changed
 
 
+def _in_container(machine: Machine) -> bool:
+    """Tell whether the kernel belongs to somebody else, who alone may change its settings."""
+    return machine.run(["systemd-detect-virt", "--container", "--quiet"]).code == 0
+
+
 def _reload_sshd(machine: Machine) -> None:
-    tried = machine.run(["sshd", "-t"])
+    if machine.real_path(DAEMON) is None:
+        return
+    machine.ensure_folder(
+        "/run/sshd"
+    )  # the daemon wants it even for a trial, and a socket-activated one has not made it
+    tried = machine.run([DAEMON, "-t"])
     if tried.code != 0:
         machine.remove(SSHD)
-        must(machine, ["sshd", "-t"], f"the image's own SSH configuration is broken: {tried.last_words()}")
-        return
+        raise NodeError(f"sshd refuses {SSHD} ({tried.last_words()}); it was taken back: look at /etc/ssh/sshd_config")
     must(machine, ["systemctl", "try-reload-or-restart", "ssh.service"], "look at `systemctl status ssh`")
 
 

@@ -18,9 +18,10 @@ from keepernode.identity import IMDS
 from keepernode.journal import tell
 from keepernode.knobs import Role
 from keepernode.machine import must
+from keepernode.places import STATUS
 from keepernode.problems import NodeError, Unreachable
 from keepernode.shapes import as_list, as_object, objects_of, text_or
-from keepernode.status import Phase, Status, write_status
+from keepernode.status import Phase, Status, parse_status, write_status
 
 if TYPE_CHECKING:
     from keepernode.machine import Machine
@@ -90,6 +91,11 @@ class Leaver:
     name: str
     handed_over_for: str | None = None
     acknowledged: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Take up what an earlier run began: the status file outlives this program, though not a reboot."""
+        if parse_status(self.machine.read(STATUS)).phase is Phase.LEAVING:
+            self.handed_over_for = self.handed_over_for or "an earlier run's"
 
     def look(self) -> Step:
         """Look once and do what is due; return what was done. Unreachable when the metadata service does not answer."""

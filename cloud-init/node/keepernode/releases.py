@@ -75,6 +75,7 @@ def _fetch(machine: Machine, knobs: Knobs, product: Product, architecture: str, 
     must(machine, ["python3", "-m", "zipfile", "-e", f"{fresh}/{archive}", fresh], "is the disk full?", timeout=300)
     must(machine, ["chmod", "0755", f"{fresh}/{product.name}"], f"the archive has no file {product.name}")
     machine.remove(f"{fresh}/{archive}")
+    machine.remove(home)
     must(machine, ["mv", fresh, home], "is the disk full?")
 
 

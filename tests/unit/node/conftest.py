@@ -108,6 +108,9 @@ def new_machine(tmp_path, releases, cni, authority):
         machine = PaperMachine(tmp_path / f"machine-{number}", **more)
         machine.root.mkdir()
         machine.time = START
+        sshd = machine.at("/usr/sbin/sshd")
+        sshd.parent.mkdir(parents=True)
+        sshd.touch()
         machine.site = {**releases, cni.url: cni.data}
         machine.secrets = {
             "nomad-ca-bundle": authority.bundle,

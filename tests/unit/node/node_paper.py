@@ -47,6 +47,7 @@ class PaperMachine:
         self.deeds, self.argvs = [], []
         self.mounted = False
         self.broken = {}
+        self.container = False
         self.cut_after = None
         self.pauses = 0
 
@@ -124,7 +125,7 @@ class PaperMachine:
             return Done(1, "", broken)
         if words[0] in REAL:
             return self._really(words)
-        return getattr(self, "_run_" + words[0].replace("-", "_"))(words)
+        return getattr(self, "_run_" + words[0].replace("-", "_").replace("/", "_"))(words)
 
     def _really(self, words):
         if words[0] in {"mv", "mkfs.ext4", "tar"}:
@@ -189,11 +190,16 @@ class PaperMachine:
         return Done(0, f"{DISK}\n", "") if self.mounted else Done(1, "", "")
 
     def _quiet(self, words):
-        if words[0] != "sshd":
-            self._deed(" ".join(words))
+        self._deed(" ".join(words))
         return Done(0, "", "")
 
-    _run_sysctl = _run_augenrules = _run_sshd = _quiet
+    _run_sysctl = _run_augenrules = _quiet
+
+    def _run_systemd_detect_virt(self, _words):
+        return Done(0 if self.container else 1, "", "")
+
+    def _run__usr_sbin_sshd(self, _words):
+        return Done(0, "", "")
 
     def _deed(self, what):
         if self.cut_after is not None and len(self.deeds) >= self.cut_after:

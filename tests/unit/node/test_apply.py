@@ -6,7 +6,7 @@ import pytest
 from keepernode.apply import apply, refresh, reported
 from keepernode.health import judge
 from keepernode.problems import NodeError, Waiting
-from keepernode.status import parse_status
+from keepernode.status import Phase, Status, parse_status, write_status
 from node_paper import DISK, GOSSIP, TOKEN, Cut
 
 
@@ -262,13 +262,37 @@ def test_a_failed_step_is_one_line_that_says_what_to_do(new_machine, told):
 
 def test_a_broken_ssh_configuration_is_taken_back_before_the_daemon_sees_it(new_machine, told):
     machine = new_machine()
-    machine.broken = {"sshd": "bad configuration option"}
+    machine.broken = {"/usr/sbin/sshd": "bad configuration option"}
 
-    with pytest.raises(NodeError, match="sshd"):
+    with pytest.raises(NodeError, match=r"sshd refuses .* it was taken back"):
         run(machine, told())
 
     assert machine.read("/etc/ssh/sshd_config.d/10-keeper.conf") is None
     assert not any("ssh.service" in deed for deed in machine.deeds)
+
+
+def test_a_container_leaves_its_hosts_kernel_alone(new_machine, told):
+    machine = new_machine("client")
+    machine.container = True
+
+    run(machine, told("client"))
+
+    assert not any(
+        deed.startswith(("sysctl", "augenrules", "systemctl restart systemd-modules")) for deed in machine.deeds
+    )
+    assert status(machine).phase.value == "ready"
+
+
+def test_a_machine_that_is_leaving_is_not_started_again(new_machine, told):
+    machine = new_machine("client")
+    settle(machine, told("client"))
+    write_status(machine, Status(Phase.LEAVING, "preempted"))
+    machine.active.discard("nomad")
+
+    run(machine, told("client", nodeMeta={"rack": "7"}))
+
+    assert "nomad" not in machine.active
+    assert status(machine).phase.value == "leaving"
 
 
 def test_a_new_program_is_run_by_what_ran_the_old_one(new_machine, told):

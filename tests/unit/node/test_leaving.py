@@ -110,6 +110,15 @@ def test_a_program_that_restarts_in_the_middle_of_a_handover_acknowledges_what_i
     assert machine.acknowledged == ["e1"]
 
 
+def test_a_program_that_restarts_in_the_middle_of_a_handover_comes_back_when_the_event_is_called_off(machine):
+    machine.events = document(event())
+    Leaver(machine, Role.CLIENT, "vm-spot").look()
+    machine.active, machine.events = set(), document()
+
+    assert Leaver(machine, Role.CLIENT, "vm-spot").look() is Step.COME_BACK
+    assert "nomad" in machine.active
+
+
 def test_a_second_event_in_the_middle_of_the_first_is_acknowledged_too(machine):
     leaver = Leaver(machine, Role.CLIENT, "vm-spot")
     machine.events = document(event("Reboot"))
