@@ -12,7 +12,7 @@ from keeper.core.model import (
     Operand,
     TaskGroup,
 )
-from keeper.nomad import wire
+from keeper.nomad import job_wire as wire
 from keeper.nomad.sizes import Size, at_once
 
 OPERANDS = {operand.value: operand for operand in Operand} | {
