@@ -130,7 +130,8 @@ def _evaluation(record: Record) -> dict[str, Any]:
 
 def _allocation(record: Record) -> dict[str, Any]:
     keys = [record["JobID"], record.get("DeploymentID") or ""]
-    return _namespaced("Allocation", record, keys, {**record, "Job": None})
+    # The job is left out to keep the events small.
+    return _namespaced("Allocation", record, keys, {name: value for name, value in record.items() if name != "Job"})
 
 
 def _job(record: Record) -> dict[str, Any]:

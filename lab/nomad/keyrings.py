@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from lab.nomad.http.gotext import nanoseconds, quote
 from lab.nomad.model.errors import Refusal
-from lab.nomad.model.ids import uuid_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,16 +71,13 @@ class RootKeyring:
         """IDs of the keys whose files are in data_dir/server/keystore."""
 
     def initialize(self) -> None:
-        """Make the first key, as the first leader of a region does; with a key there, do nothing.
-
-        It is the one that the model's allocations say their identities are signed with.
-        """
+        """Make the first key, as the first leader of a region does; with a key there, do nothing."""
         if not self._store.rows(ROOT_KEYS):
-            self.rotate(full=False, ident=uuid_of("signing key"))
+            self.rotate(full=False)
 
-    def rotate(self, *, full: bool, ident: str = "") -> Record:
+    def rotate(self, *, full: bool) -> Record:
         """Make a new active key. A full rotation marks the others for re-encryption, a plain one as inactive."""
-        ident = ident or self._fresh()
+        ident = self._fresh()
         with self._store.transaction():
             for key in self._store.rows(ROOT_KEYS):
                 if full or key["State"] == "active":

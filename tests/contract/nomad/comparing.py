@@ -222,7 +222,7 @@ def kind(value: object) -> str:
 
 def normal(text: str) -> str:
     """A text without what differs between runs: identifiers, indexes, addresses' ports stay."""
-    text = UUID.sub("<id>", text)
+    text = UUID.sub("<id>", text).removeprefix("rpc error: ")
     text = re.sub(r"(index:? |job modify index |specified )\d+", r"\1<n>", text)
     text = re.sub(r"(\.\w+)\[\d+\]$", r"\1[n]", text)
     return re.sub(r"dispatch-\d+-[0-9a-f]{8}|periodic-\d+", "<child>", text)

@@ -224,7 +224,7 @@ def _drained(node: dict[str, Any]) -> dict[str, Any]:
 
 WATCHED = {
     ("03-capacity-arrives", 4): ("web", "vmss-clients_4", "f00176ce-5802-1b4f-c9d5-ca563120c8d6"),
-    ("03-capacity-arrives", 14): ("web", "", ""),
+    ("03-capacity-arrives", 14): ("web", "", "6c547013-966e-f4c5-02fe-84b4a1b6aae7"),
     ("03-capacity-arrives", 18): ("web2", "vmss-clients_5", "8d4156b3-ddbb-16b0-6f9a-a22963d6f5d1"),
     ("03-capacity-arrives", 19): ("web2", "vmss-clients_6", "8d4156b3-ddbb-16b0-6f9a-a22963d6f5d1"),
 }

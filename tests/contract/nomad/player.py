@@ -97,15 +97,21 @@ class Player:
         query = request.get("query") or {}
         if isinstance(query, str):
             query = special.parsed(query)
-        headers = {name: self._header(value) for name, value in (request.get("headers") or {}).items()}
+        headers = {name: self.header(value) for name, value in (request.get("headers") or {}).items()}
         agent = request.get("agent") or special.AGENTS.get(step.file, "127.0.1.1:4646")
         sent = {name: self._query(name, value) for name, value in query.items()}
         body = special.body(step, self)
         return self.subject.send(
-            request["method"], self.outward(request["path"]), sent, headers, body, self.agents.get(agent, agent)
+            request["method"],
+            self.outward(request["path"]),
+            sent,
+            headers,
+            body,
+            self._swap(self.agents.get(agent, agent)),
         )
 
-    def _header(self, value: str) -> str:
+    def header(self, value: str) -> str:
+        """Put secrets for the names of policies."""
         filled = _TOKEN.sub(lambda match: self.tokens[match.group(1)], value)
         return self.outward(filled)
 
@@ -176,7 +182,9 @@ class Player:
 
     def _learn_value(self, key: str, want: Any, got: Any) -> None:
         if isinstance(want, str) and isinstance(got, str) and UUID.fullmatch(want) and UUID.fullmatch(got):
-            if want not in _NODES:  # clients have the recorded IDs; which of them an allocation has, is chance
+            if (
+                want not in _NODES and key != "SigningKeyID"
+            ):  # clients have the recorded IDs; which of them an allocation has, is chance
                 self.ids.setdefault(want, got)
         elif key in {"ModifyIndex", "Index"} and isinstance(want, int) and want > 2:
             self.indexes[want] = got

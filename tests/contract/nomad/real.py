@@ -59,6 +59,13 @@ class RealNomad:
     def clock(self) -> float:
         return time.monotonic()
 
+    @property
+    def alive(self) -> str:
+        """The address of a server that runs."""
+        names = [f"nomad-server-{number}" for number in (1, 2, 0)]
+        number = next(int(name[-1]) for name in names if name in self._processes)
+        return f"{self.network}.1.{number + 1}:4646"
+
     def version(self) -> object:
         return None
 
@@ -101,6 +108,19 @@ class RealNomad:
         self._launch(f"nomad-server-{number}", addresses[number], {"server": block})
         self._listening(addresses[number])
 
+    def single(self, name: str, address: str) -> None:
+        """Start a server that is a cluster of its own, and wait until it leads."""
+        self._launch(name, address, {"server": {"enabled": True, "bootstrap_expect": 1}})
+        self._listening(address)
+        for _ in range(100):
+            if self.send("GET", "/v1/status/leader", {}, {}, b"", f"{address}:4646").status == 200:
+                self.rest(1.0)
+                return
+        raise TimeoutError(f"{name} does not lead")
+
+    def stop_single(self, name: str) -> None:
+        self._end(name, signal.SIGINT)
+
     def start_client(self, spec: ClientSpec, *, fresh: bool = False) -> None:
         data = self.directory / spec.name / "data"
         if fresh and data.exists():
@@ -137,6 +157,12 @@ class RealNomad:
             "acl": {"enabled": True},
             "disable_update_check": True,
             "log_level": "INFO",
+            "telemetry": {
+                "prometheus_metrics": True,
+                "disable_hostname": True,
+                "publish_allocation_metrics": True,
+                "publish_node_metrics": True,
+            },
             **block,
         }
         path = home / "nomad.json"

@@ -31,7 +31,7 @@ def main_steps() -> list[Step]:
 @cache
 def main_run(kind: str) -> dict[tuple[str, int], Result]:
     """Play the main run against a subject; answer the results by step."""
-    subject = _make(kind)
+    subject = make(kind)
     player = Player(subject)
     try:
         player.play(main_steps())
@@ -40,7 +40,8 @@ def main_run(kind: str) -> dict[tuple[str, int], Result]:
     return player.results
 
 
-def _make(kind: str) -> Subject:
+def make(kind: str) -> Subject:
+    """Make a subject with the recorded addresses, nothing of it started."""
     if kind == STAND_IN:
         return StandIn()
     found = binary()
@@ -49,4 +50,4 @@ def _make(kind: str) -> Subject:
     return RealNomad(found)
 
 
-__all__ = ["main_run", "main_steps", "staged", "subjects"]
+__all__ = ["main_run", "main_steps", "make", "staged", "subjects"]

@@ -56,7 +56,16 @@ def _leader_dies(player: Player, _step: Step, result: Result) -> None:
     result.compared += 2
     if not 1.0 < answered < 20:
         result.differences.append(f"plain reads were answered again after {answered:.1f} s")
-    subject.rest(2.0)
+    _follow_the_leader(player)
+    subject.rest(15.0)
+
+
+def _follow_the_leader(player: Player) -> None:
+    """Let whoever won the election play the part of the server that won it in the recording."""
+    if _leader(player, "127.0.1.2:4646").startswith("127.0.1.3:"):
+        pairs = (("127.0.1.2", "127.0.1.3"), ("nomad-server-1", "nomad-server-2"))
+        for one, other in pairs:
+            player.swapped[one], player.swapped[other] = other, one
 
 
 def _comes_back(player: Player, _step: Step, result: Result) -> None:
@@ -79,7 +88,8 @@ def _comes_back(player: Player, _step: Step, result: Result) -> None:
 
 def _back_to_quorum(player: Player, _step: Step, result: Result) -> None:
     player.subject.start_server(0)
-    player.subject.start_server(2)
+    player.subject.start_server(int(player.inward("nomad-server-2")[-1]))
+    player.swapped.clear()
     result.compared += 1
     if not _leader(player):
         result.differences.append("no leader")

@@ -35,15 +35,14 @@ class StandIn:
     real = False
     title = "the stand-in"
 
-    def __init__(self) -> None:
+    def __init__(self, single: dict[str, str] | None = None, seed: int = 7) -> None:
+        """Make the recorded cluster, its servers still to be started; or one server that runs, by name and address."""
         self._now = FakeClock()
         grace, ttl = timedelta(seconds=2), timedelta(seconds=5)
-        self.cluster = Cluster(self._now, heartbeat_grace=grace, min_heartbeat_ttl=ttl, seed=7)
-        members = [
-            Server(f"nomad-server-{n}", f"127.0.1.{n + 1}", f"0000000{n}-aaaa-4bbb-8ccc-000000000000", alive=False)
-            for n in range(3)
-        ]
-        fresh = Identifiers(99).fresh
+        self.cluster = Cluster(self._now, heartbeat_grace=grace, min_heartbeat_ttl=ttl, seed=seed)
+        fresh = Identifiers(seed + 92).fresh
+        named = single or {f"nomad-server-{n}": f"127.0.1.{n + 1}" for n in range(3)}
+        members = [Server(name, address, fresh(), alive=bool(single)) for name, address in named.items()]
         self.region = Region(self.cluster, fresh, Servers(members, self._now))
         self.region.start()
         self._faces: dict[str, ServerFace | ClientFace] = {f"{m.address}:4646": ServerFace(m) for m in members}
