@@ -102,6 +102,7 @@ class Simulation:
     world: World = field(init=False)
     crashes: int = 0
     after_tick: list[Callable[[Simulation], None]] = field(default_factory=list)
+    _in_process: InProcess = field(init=False)
     _next_timer: datetime = field(init=False)
     _seen_blocked: int = 0
 
@@ -123,9 +124,8 @@ class Simulation:
         clock = SimClock(self.clock)
         transport = InProcessTransport(self.arm.handle, self.clock)
         credential = StaticCredential()
-        nomad = NomadHttp(
-            settings.nomad, token=lambda: LAB_TOKEN, ca=lambda: "", transport=InProcess(self.nomad.router())
-        )
+        self._in_process = InProcess(self.nomad.router())
+        nomad = NomadHttp(settings.nomad, token=lambda: LAB_TOKEN, ca=lambda: "", transport=self._in_process)
         arm = ScaleSetsArm(settings.azure, settings.pools, credential=credential, clock=clock, transport=transport)
         return World(
             nomad=Fragile(nomad, frozenset({"drain", "reclaim", "purge"}), self.bomb),
@@ -137,6 +137,10 @@ class Simulation:
             clock=clock,
             settings=settings,
         )
+
+    def nomad_calls(self) -> int:
+        """How many calls Nomad has answered."""
+        return self._in_process.calls
 
     # Time -------------------------------------------------------------------------------------------------------------
 
