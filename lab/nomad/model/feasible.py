@@ -31,7 +31,7 @@ class GroupChecks:
         self._devices = any(task["Resources"]["Devices"] for task in group["Tasks"])
         self._volumes = [v for v in (group["Volumes"] or {}).values() if v["Type"] == "host"]
         self._other_volumes = [v for v in (group["Volumes"] or {}).values() if v["Type"] not in {"host", ""}]
-        self._networks = [n for n in group["Networks"] or () if n["Mode"] not in {"", "none"}]
+        self._network = next(iter(group["Networks"] or ()), None)
         self._distinct_job = _distinct_hosts(job["Constraints"])
         self._distinct_group = _distinct_hosts(group["Constraints"])
         self._properties = [
@@ -89,7 +89,7 @@ class GroupChecks:
             return why
         if self._devices and not could_serve(node, self._group):
             return "missing devices"
-        return "missing network" if not _has_networks(node, self._networks) else None
+        return _network_problem(node, self._network)
 
     def _unavailable(self, node: Record) -> str | None:
         if self._other_volumes:
@@ -130,9 +130,20 @@ def _has_driver(node: Record, driver: str) -> bool:
     return node["Attributes"].get(f"driver.{driver}", "").lower() in {"1", "t", "true"}
 
 
-def _has_networks(node: Record, wanted: list[Record]) -> bool:
-    has = {network["Mode"] for network in node["NodeResources"]["Networks"] or ()}
-    return all(network["Mode"] in has or network["Mode"].startswith("cni/") for network in wanted)
+def _network_problem(node: Record, network: Record | None) -> str | None:
+    """Only the first network of a group counts: its mode, then the host networks of its ports."""
+    if network is None or network["Mode"] == "none":
+        return None
+    if (network["Mode"] or "host") not in {n["Mode"] or "host" for n in node["NodeResources"]["Networks"] or ()}:
+        return "missing network"
+    known = {a["Alias"] for n in node["NodeResources"]["NodeNetworks"] or () for a in n["Addresses"] or ()}
+    for port in (*(network["DynamicPorts"] or ()), *(network["ReservedPorts"] or ())):
+        wanted = resolve(port["HostNetwork"], node)
+        if wanted is None:
+            return f'invalid host network "{port["HostNetwork"]}" template for port "{port["Label"]}"'
+        if wanted and wanted not in known:
+            return f'missing host network "{wanted}" for port "{port["Label"]}"'
+    return None
 
 
 def _distinct_hosts(constraints: list[Record] | None) -> bool:

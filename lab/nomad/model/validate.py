@@ -34,6 +34,7 @@ def warnings_of(job: Record, *, oversubscription: bool) -> str:
     found = []
     if job["Periodic"] and job["Periodic"]["Spec"]:
         found.append("cron is deprecated and may be removed in a future release. Use crons instead")
+    found += [text for group in job["TaskGroups"] or () if (text := _deprecated_networks(group))]
     for group in job["TaskGroups"] or ():
         for task in group["Tasks"] or ():
             if task["Resources"]["MemoryMaxMB"] and not oversubscription:
@@ -45,6 +46,15 @@ def warnings_of(job: Record, *, oversubscription: bool) -> str:
     if not found:
         return ""
     return f"{len(found)} warning{'s' if len(found) > 1 else ''}:\n\n" + "\n".join(f"* {text}" for text in found)
+
+
+_DEPRECATED = "task network resources have been deprecated as of Nomad 0.12.0. Please configure networking via group network block."
+
+
+def _deprecated_networks(group: Record) -> str:
+    tasks = [task for task in group["Tasks"] or () if task["Resources"]["Networks"]]
+    inner = [multierror([f'Task "{task["Name"]}": {_DEPRECATED}']) for task in tasks]
+    return f'Group "{group["Name"]}" has warnings: {multierror(inner)}'.rstrip() if inner else ""
 
 
 def _header(job: Record) -> list[str]:

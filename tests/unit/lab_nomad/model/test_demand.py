@@ -247,3 +247,16 @@ def test_memory_above_the_ask_is_granted_only_with_oversubscription(lab):
     assert most == {"a": 0, "b": 512}
     assert warned.startswith("1 warning:\n\n* Memory oversubscription is not enabled")
     assert silent == ""
+
+
+def test_networks_a_node_does_not_have_filter_it(lab):
+    lab.node()
+    odd_mode = {"Networks": [{"Mode": "cni/mesh"}]}
+    odd_port = {"Networks": [{"DynamicPorts": [{"Label": "x", "HostNetwork": "public"}]}]}
+
+    reasons = [
+        lab.eval(lab.run(name, cpu=10, group=group))["FailedTGAllocs"]["g"]["ConstraintFiltered"]
+        for name, group in (("mode", odd_mode), ("port", odd_port))
+    ]
+
+    assert reasons == [{"missing network": 1}, {'missing host network "public" for port "x"': 1}]
