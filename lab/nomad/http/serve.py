@@ -31,6 +31,8 @@ CONNECTIONS_PER_CLIENT = 100
 _TOO_MANY = b"Your IP is issuing too many concurrent connections, please rate limit your calls\n"
 _LARGEST_BODY = 64 << 20
 _IDLE = 120.0
+_HANDSHAKE = b"\x16"
+"""The first byte of a TLS connection."""
 
 
 class TlsFiles:
@@ -86,6 +88,9 @@ class AgentServer:
         if self._context is None:
             return connection
         connection.settimeout(5.0)
+        if connection.recv(1, socket.MSG_PEEK)[:1] not in {_HANDSHAKE, b""}:
+            connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
+            raise ConnectionAbortedError("not TLS")
         wrapped = self._context.wrap_socket(connection, server_side=True)
         wrapped.settimeout(_IDLE)
         return wrapped
