@@ -121,12 +121,12 @@ class ScaleSetsArm:
             raise meaning(doing, exc) from exc
 
     def outcome(self, pool: Pool, operation: str) -> OperationResult:
-        """See the port. Asks only Azure Resource Manager itself: the request carries the keeper's token."""
+        """See the port. The request carries the keeper's token, so an operation at another place is as good as forgotten."""
         from azure.core.rest import HttpRequest  # noqa: PLC0415 -- an SDK, loaded when first used
 
         asked, ours = urlsplit(operation), urlsplit(self._settings.arm)
         if (asked.scheme, asked.netloc.lower()) != (ours.scheme, ours.netloc.lower()):
-            raise Permanent(f"the operation of {pool.name} is not at {ours.netloc} but at {asked.netloc}")
+            return OperationResult(OperationStatus.SUCCEEDED)
         try:
             with in_our_words(f"tell how the growth of {pool.scale_set} went"):
                 response = self._client.send_request(HttpRequest("GET", operation))

@@ -10,6 +10,7 @@ from keeper.nomad.cluster import NomadHttp
 from keeper.settings import NomadSettings
 from lab.ca import Authority
 from lab.clock import FakeClock, wall_clock
+from lab.http import Response, Tls, serve
 from lab.membership import NodeShape
 from lab.nomad.http.inprocess import InProcess
 from lab.nomad.server import NomadLab
@@ -236,3 +237,38 @@ def test_a_cluster_that_is_not_there_is_unreachable(network):
 
     with pytest.raises(Unreachable, match="no answer from Nomad to list the nodes"):
         network.nomad.nodes()
+
+
+class Breaking:
+    """Breaks the first connection after the request has arrived, then answers."""
+
+    def __init__(self):
+        self.arrived = 0
+
+    def __call__(self, _request):
+        self.arrived += 1
+        if self.arrived == 1:
+            raise ConnectionResetError
+        return Response(200, {"X-Nomad-KnownLeader": "true", "X-Nomad-LastContact": "0"}, b"[]")
+
+
+class TestBrokenConnections:
+    @pytest.fixture
+    def broken(self, authority):
+        leaf = authority.issue("broken", names=["server.global.nomad"], addresses=["127.0.0.1"])
+        handler, trust = Breaking(), authority.certificate.read_text()
+        with serve(handler, tls=Tls(leaf.certificate, leaf.key)) as server:
+            yield handler, NomadHttp(NomadSettings(address=server.url), token=lambda: "", ca=lambda: trust)
+
+    def test_a_read_is_tried_again(self, broken):
+        handler, nomad = broken
+
+        assert nomad.nodes() == ()
+        assert handler.arrived == 2
+
+    def test_a_write_that_may_have_arrived_is_not_repeated(self, broken):
+        handler, nomad = broken
+
+        with pytest.raises(Unreachable):
+            nomad.purge("76672d36-d6e6-464c-0c2f-ead4037346eb")
+        assert handler.arrived == 1
