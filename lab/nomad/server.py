@@ -57,6 +57,10 @@ class NomadLab:
         self.cluster = Cluster(self.clock, seed=self.seed)
         fresh = Identifiers(self.seed + 1_000_003).fresh
         members = [Server(name, address, fresh()) for name, address in self.servers.items()]
+        for number, member in enumerate(members):
+            # Servers of one address are told apart by their ports.
+            shared = [other.address for other in members].count(member.address) > 1
+            member.rpc_port, member.serf_port = (4647 + 10 * number, 4648 + 10 * number) if shared else (4647, 4648)
         self.region = Region(self.cluster, fresh, Servers(members, self.clock), acl_enabled=self.acl_enabled)
         self.region.start()
         if self.acl_enabled and self.management_token:
@@ -95,6 +99,10 @@ class NomadLab:
     def urls(self) -> dict[str, str]:
         """The base URL of every agent that runs, by name."""
         return {name: agent.url for name, agent in self._agents.items()}
+
+    def requests_answered(self) -> int:
+        """How many requests all agents have answered."""
+        return sum(agent.router.answered for agent in self._agents.values())
 
     def router(self, name: str = "") -> Router:
         """Answer the router of a server, for use without sockets; the first server's without a name."""
