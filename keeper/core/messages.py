@@ -38,6 +38,7 @@ class Controller(StrEnum):
     """The keeper's own tasks."""
 
     AUTOSCALE = "autoscale"
+    SNAPSHOT = "snapshot"
 
 
 @dataclass(frozen=True, slots=True)

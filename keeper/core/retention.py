@@ -181,3 +181,21 @@ def _verdict(held: Held, listing: Listing, rules: RetentionRules) -> Verdict:
     if listing.now < due:
         return Verdict(held, Why.YOUNG, due)
     return Verdict(held, Why.EXPIRED if held.verified else Why.ORPHANED, due)
+
+
+def broken(sweep: Sweep, listing: Listing, rules: RetentionRules) -> list[tuple[str, str]]:
+    """The named rules that a deletion plan breaks, judged anew from the listing; none for every plan of `plan_sweep`.
+
+    `keeps-newest`: the newest verified snapshots of each product stay. `not-before-expiry`: nothing goes before its tier's
+    time is over. `only-listed`: only what the listing holds goes.
+    """
+    found: list[tuple[str, str]] = []
+    for held in sweep.goes:
+        newest = listing.verified(held.name.product)[-rules.least :]
+        if held in newest:
+            found.append(("keeps-newest", f"{held.name.stem} is among the newest verified"))
+        if listing.now - held.finished < rules.of(held.tier):
+            found.append(("not-before-expiry", f"{held.name.stem} is younger than {rules.of(held.tier)}"))
+        if held not in listing.held:
+            found.append(("only-listed", f"{held.name.stem} is not listed"))
+    return found

@@ -31,10 +31,10 @@ def plan_autoscale(view: View, rules: AutoscaleRules) -> Plan:
         return Plan((), Reason.PAUSED, f"paused: {view.memory.paused}", view.memory)
     draft = _begin(view, rules)
     tidy(draft)
-    serve(draft)
-    _meet_requests(draft)
     _repair_floors(draft)
+    _meet_requests(draft)
     press(draft)
+    serve(draft)
     lift_deadlines(draft)
     if draft.gaps:
         draft.remember(replace(draft.view.memory, unneeded={}))

@@ -24,14 +24,10 @@ def serve(draft: Draft) -> None:
     asks, rejected = demand_of(draft.view)
     draft.rejected += rejected
     believed = {ask.key for ask in asks if _is_believed(ask.key, draft)}
-    doubted = [ask for ask in asks if ask.key in draft.view.memory.believed]
-    others = [ask for ask in asks if ask.key not in draft.view.memory.believed]
 
-    doubted = _take_back(draft, doubted)
-    trusted = [ask for ask in (*others, *doubted) if ask.key not in believed]
-    left, moves = fill(draft.free, trusted)
+    left, moves = fill(draft.free, [ask for ask in asks if ask.key not in believed])
     draft.use([move.bin for move in moves])
-    left = [ask for ask in (*others, *doubted) if ask.key in believed] + left
+    left = [ask for ask in asks if ask.key in believed] + left
     left = _take_back(draft, left)
     left = _wait(draft, left)
     left = _buy(draft, left)
@@ -67,10 +63,11 @@ def _take_back(draft: Draft, asks: list[Ask]) -> list[Ask]:
 
 
 def _wait(draft: Draft, asks: list[Ask]) -> list[Ask]:
-    """What was bought and has not joined yet is counted before more is bought."""
+    """What was bought and has not joined yet is counted before more is bought, this tick's own purchases included."""
     if not asks:
         return asks
-    shelves = [draft.rooms.of_new(name, stock.upcoming) for name, stock in draft.stocks.items() if stock.upcoming]
+    coming = {name: stock.upcoming + draft.market.offers[name].bought for name, stock in draft.stocks.items()}
+    shelves = [draft.rooms.of_new(name, count) for name, count in coming.items() if count]
     left, _ = fill(Room(shelf for shelf in shelves if shelf is not None), asks)
     return left
 
@@ -78,10 +75,11 @@ def _wait(draft: Draft, asks: list[Ask]) -> list[Ask]:
 def _buy(draft: Draft, asks: list[Ask]) -> list[Ask]:
     if not asks:
         return asks
+    before = {name: offer.bought for name, offer in draft.market.offers.items()}
     left = draft.market.shop(asks)
     for name, offer in draft.market.offers.items():
-        if offer.bought:
-            draft.reasons.setdefault(name, Reason.DEMAND)
+        if offer.bought > before[name]:
+            draft.reasons[name] = Reason.DEMAND
     return left
 
 

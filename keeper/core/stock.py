@@ -137,7 +137,7 @@ def _stock(pool: Pool, nodes: tuple[Node, ...], view: View, rules: AutoscaleRule
     waking = sum(node.status is NodeStatus.INITIALIZING for node in nodes)
     if instances is None:
         unseen = max(capacity - len(known), 0)
-        alive, late, existing = [], (), capacity
+        alive, late, existing = [], (), max(capacity, len(joined(nodes)))
     else:
         alive = [each for each in instances if each.state is not InstanceState.DELETING]
         nodeless = [each for each in alive if each.name.lower() not in known]

@@ -32,7 +32,11 @@ SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 GENERAL = LabPool("general", 1, 4, order=10)
 SPOT = LabPool("spot", 0, 3, order=20, price=0.05, spot=True, sku="Standard_F4s_v2")
 UNIFORM = replace(GENERAL, mode=Mode.UNIFORM, minimum=0)
-SETTINGS = {"AUTOSCALE_SETTLE_SECONDS": "60", "AUTOSCALE_UNNEEDED_SECONDS": "120", "AUTOSCALE_JOIN_TIMEOUT_SECONDS": "300"}
+SETTINGS = {
+    "AUTOSCALE_SETTLE_SECONDS": "60",
+    "AUTOSCALE_UNNEEDED_SECONDS": "120",
+    "AUTOSCALE_JOIN_TIMEOUT_SECONDS": "300",
+}
 LIVE = {"pending", "running", "unknown"}
 
 
@@ -74,7 +78,9 @@ def stopping(name: str) -> tuple[str, Callable[[Simulation], object]]:
     return f"{name} stops", stop
 
 
-def failing(kind: FaultKind, failure: Failure, pool: str | None, count: int) -> tuple[str, Callable[[Simulation], object]]:
+def failing(
+    kind: FaultKind, failure: Failure, pool: str | None, count: int
+) -> tuple[str, Callable[[Simulation], object]]:
     fault = Fault(kind, scale_set=pool, failure=failure, count=count, duration=10 * MINUTE, come=1)
     return f"{kind} {failure} on {pool} x {count}", lambda sim: sim.cloud.inject(fault)
 
@@ -114,7 +120,9 @@ WHATS = st.one_of(
     ),
     st.builds(
         failing,
-        st.sampled_from([FaultKind.NEVER_JOINS, FaultKind.PROVISIONING_FAILS, FaultKind.STAYS_CREATING, FaultKind.SLOW_BOOT]),
+        st.sampled_from(
+            [FaultKind.NEVER_JOINS, FaultKind.PROVISIONING_FAILS, FaultKind.STAYS_CREATING, FaultKind.SLOW_BOOT]
+        ),
         st.just(Failure.VM_AGENT),
         st.sampled_from(["vmss-general", "vmss-spot"]),
         st.integers(1, 2),
@@ -123,7 +131,9 @@ WHATS = st.one_of(
     st.builds(dying, st.integers(0, 6)),
     st.builds(nudging, st.integers(1, 5)),
 )
-LIVES = st.lists(st.builds(lambda after, what: Happening(after * SECOND, *what), st.integers(0, 200), WHATS), max_size=8)
+LIVES = st.lists(
+    st.builds(lambda after, what: Happening(after * SECOND, *what), st.integers(0, 200), WHATS), max_size=8
+)
 
 
 class Witness:
@@ -194,8 +204,6 @@ def assert_all_is_well(sim: Simulation) -> None:
     assert {name: count for name, count in queued.items() if count} == {}, "work waits although it fits the limits"
     killed = [a["ID"] for a in store.rows("allocs") if a["JobID"].startswith("batch") and a["ClientStatus"] == "failed"]
     assert killed == [], "batch work was killed"
-
-
 
 
 @pytest.mark.parametrize(

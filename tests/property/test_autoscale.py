@@ -1,0 +1,166 @@
+"""What no plan ever does, whatever the world and the memory are."""
+
+from datetime import datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keeper.core import guards, scaling
+from keeper.core.model import DRAIN_DEADLINE, NO_DEADLINE, InstanceState, JobKind, Node, NodeStatus
+from keeper.core.plan import Delete, Drain, Grow, Purge, Reclaim
+from keeper.core.view import View
+from tests.property.builders import RULES
+from tests.property.worlds import after, shuffled, worlds
+
+
+def plan_of(view: View):
+    return scaling.plan_autoscale(view, RULES)
+
+
+def carries(view: View, node: Node, *kinds: JobKind) -> bool:
+    return any(each.live and each.node == node.id and each.kind in kinds for each in view.allocations)
+
+
+def named(view: View, name: str) -> list[Node]:
+    return [node for node in view.nodes if node.name == name]
+
+
+@given(view=worlds())
+def test_no_plan_breaks_a_guard(view):
+    assert guards.check(plan_of(view), view, RULES) == []
+
+
+@given(view=worlds())
+def test_no_pool_leaves_its_bounds(view):
+    plan = plan_of(view)
+    pools = {pool.name: pool for pool in view.pools}
+    for action in plan.actions:
+        match action:
+            case Grow():
+                assert action.target <= pools[action.pool].maximum
+            case Drain() if action.deadline is not None:
+                drained = {each.node for each in plan.actions if isinstance(each, Drain) and each.pool == action.pool}
+                prefix = pools[action.pool].scale_set + "_"
+                ready = [n for n in view.nodes if n.ready and n.name.startswith(prefix) and n.id not in drained]
+                assert len(ready) >= pools[action.pool].minimum
+            case Delete():
+                gone = [name for name in action.instances if named(view, name)]
+                alive = [
+                    each
+                    for each in view.instances[action.pool]
+                    if each.state is not InstanceState.DELETING and each.name not in action.instances
+                ]
+                assert not gone or len(alive) >= pools[action.pool].minimum
+            case _:
+                pass
+
+
+@given(view=worlds())
+def test_a_growth_never_lowers_capacity(view):
+    for action in plan_of(view).actions:
+        if isinstance(action, Grow):
+            assert action.before == view.scale_sets[action.pool].capacity
+            assert action.target >= action.before
+            assert action.etag == view.scale_sets[action.pool].etag
+
+
+@given(view=worlds())
+def test_no_instance_with_live_work_is_deleted_before_its_deadline(view):
+    for action in plan_of(view).actions:
+        if isinstance(action, Delete):
+            for node in (node for name in action.instances for node in named(view, name)):
+                assert not carries(view, node, JobKind.BATCH)
+                if carries(view, node, JobKind.SERVICE):
+                    assert node.last_drain is not None
+                    assert datetime.fromisoformat(node.last_drain.meta[DRAIN_DEADLINE]) < view.now
+
+
+@given(view=worlds())
+def test_nothing_shrinks_on_a_failed_or_partial_read(view):
+    unseen = {each.node for each in view.allocations if each.live} - {node.id for node in view.nodes}
+    vanished = not view.nodes and any(each.capacity for each in view.scale_sets.values())
+    partial = view.gaps or unseen or vanished or len(view.scale_sets) < len(view.pools)
+    if partial:
+        for action in plan_of(view).actions:
+            lifts = isinstance(action, Drain) and action.deadline is None and not node_of(view, action).eligible
+            assert isinstance(action, Grow | Reclaim) or lifts
+
+
+def node_of(view: View, action: Drain | Reclaim | Purge) -> Node:
+    return next(node for node in view.nodes if node.id == action.node)
+
+
+@given(view=worlds())
+def test_batch_work_is_never_ended_early(view):
+    plan = plan_of(view)
+    for action in plan.actions:
+        if isinstance(action, Drain) and carries(view, node_of(view, action), JobKind.BATCH):
+            assert action.deadline is None
+    then = after(view, plan)
+    claimed = {claim.instance for claim in view.claims if claim.controller != RULES.controller}
+    for node in then.nodes if view.memory.paused is None else ():
+        ours = node.draining and node.last_drain is not None and node.last_drain.owner == RULES.controller
+        alive = node.status is NodeStatus.READY and node.name not in claimed
+        if ours and alive and carries(then, node, JobKind.BATCH):
+            assert node.last_drain.meta[DRAIN_DEADLINE] == NO_DEADLINE
+
+
+@given(view=worlds())
+def test_protected_work_and_instances_are_never_moved(view):
+    protected = {each.name for listed in view.instances.values() for each in listed if each.protected}
+    for action in plan_of(view).actions:
+        if isinstance(action, Delete):
+            assert not protected & set(action.instances)
+        if isinstance(action, Drain) and node_of(view, action).eligible:
+            assert action.instance not in protected
+            jobs = {each.job.id for each in view.allocations if each.node == action.node}
+            assert not jobs & {"one", "calm", "disk", "data"}
+
+
+@given(view=worlds())
+def test_only_drains_of_ours_are_taken_back_and_only_ours_are_deleted(view):
+    for action in plan_of(view).actions:
+        if isinstance(action, Reclaim):
+            assert node_of(view, action).last_drain.owner == RULES.controller
+        if isinstance(action, Delete):
+            for node in (node for name in action.instances for node in named(view, name)):
+                assert not node.eligible
+                assert node.last_drain.owner == RULES.controller
+        if isinstance(action, Purge):
+            assert node_of(view, action).status is NodeStatus.DOWN
+
+
+@given(view=worlds())
+def test_what_another_controller_claims_is_left_alone(view):
+    claimed = {claim.instance for claim in view.claims if claim.controller != RULES.controller}
+    for action in plan_of(view).actions:
+        touched = (
+            action.instances if isinstance(action, Delete) else () if isinstance(action, Grow) else (action.instance,)
+        )
+        assert not claimed & set(touched)
+
+
+@given(view=worlds(), data=st.data())
+def test_equal_views_give_equal_plans_in_whatever_order_they_are_told(view, data):
+    assert plan_of(view) == plan_of(shuffled(view, data.draw))
+
+
+def settled(view: View, ticks: int = 4) -> View:
+    for _ in range(ticks):
+        view = after(view, plan_of(view))
+    return view
+
+
+def machines(view: View) -> object:
+    """What the world looks like, without what the keeper remembers."""
+    nodes = {(n.name, n.status, n.eligible, n.draining) for n in view.nodes}
+    instances = {name: {each.name for each in listed} for name, listed in view.instances.items()}
+    return nodes, instances, {name: each.capacity for name, each in view.scale_sets.items()}
+
+
+@given(view=worlds(whole=True, refused=False), data=st.data())
+def test_a_tick_cut_short_after_any_action_is_finished_by_the_next(view, data):
+    plan = plan_of(view)
+    cut = data.draw(st.integers(0, len(plan.actions)), label="actions done before the crash")
+
+    assert machines(settled(after(view, plan, cut))) == machines(settled(after(view, plan)))
