@@ -16,3 +16,10 @@ def autoscale(timer: func.TimerRequest) -> None:
     """Look again now: the safety net below the nudges."""
     cause = "timer past due" if timer.past_due else "timer"
     wiring.tick(Message(Kind.TIMER, Controller.AUTOSCALE, cause, wiring.now(), "timer"))
+
+
+@bp.timer_trigger(arg_name="timer", schedule="%SNAPSHOT_SCHEDULE%", run_on_startup=False)
+def snapshot(timer: func.TimerRequest) -> None:
+    """Take the snapshots that are due; one that was missed while nobody ran is due now."""
+    cause = "timer past due" if timer.past_due else "timer"
+    wiring.tick(Message(Kind.TIMER, Controller.SNAPSHOT, cause, wiring.now(), "timer"))

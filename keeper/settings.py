@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Annotated, Any, get_args, get_type_hints
 
 from keeper.core.model import Pool
+from keeper.core.retention import RetentionRules
 from keeper.core.rules import AutoscaleRules, Setting
 from keeper.errors import SettingsError
 from keeper.pools import parse_pools
@@ -81,6 +82,56 @@ class DoorSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotSettings:
+    """Which state is saved, how often, and where to."""
+
+    schedule: Annotated[str, Setting("SNAPSHOT_SCHEDULE", pattern=r"\S+( \S+){5}")] = "0 20 * * * *"
+    """When the snapshot timer runs: six fields, seconds first (NCRONTAB), UTC."""
+
+    interval: Annotated[timedelta, Setting("SNAPSHOT_INTERVAL_SECONDS", at_least=60)] = timedelta(hours=1)
+    """A snapshot is due this long after the last verified one; half of it more, and it is overdue."""
+
+    cluster: Annotated[str, Setting("SNAPSHOT_CLUSTER", pattern=r"[a-z0-9][a-z0-9-]{0,62}|")] = ""
+    """Name of the cluster in the names of its snapshots; empty: none are taken. A cluster made anew on purpose needs a new one."""
+
+    nomad_token_secret: Annotated[str, Setting("SNAPSHOT_NOMAD_TOKEN_SECRET", pattern=r"[0-9A-Za-z-]{1,127}")] = (
+        "nomad-snapshot-token"  # noqa: S105 -- a name
+    )
+    """Name of the Key Vault secret with the Nomad token that may save snapshots: a management token before Nomad 1.11.3, `snapshot-save` from then on."""
+
+    key: Annotated[str, Setting("SNAPSHOT_KEY", pattern=r"[0-9A-Za-z-]{1,127}")] = "nomad-snapshots"
+    """Name of the Key Vault key (RSA, wrapKey and unwrapKey) that wraps each snapshot's data key."""
+
+    copy_blobs: Annotated[str, Setting("SNAPSHOT_COPY_BLOB_URL", pattern=r"(https://.+)?")] = ""
+    """Blob endpoint of the second account; empty: no copies."""
+
+    copy_client_id: Annotated[str, Setting("SNAPSHOT_COPY_CLIENT_ID", pattern=r"([0-9A-Fa-f-]{36})?")] = ""
+    """Client id of the managed identity that writes the copies and has no other right; required with the endpoint."""
+
+    largest_state: Annotated[
+        int, Setting("SNAPSHOT_LARGEST_STATE_BYTES", at_least=1_048_576, at_most=8_589_934_591)
+    ] = 4_294_967_296
+    """A state of more bytes than this, unpacked, is refused."""
+
+    shrink: Annotated[int, Setting("SNAPSHOT_SHRINK_FACTOR", at_least=2)] = 10
+    """A state that many times smaller than the last verified one is refused until a person accepts it."""
+
+    consul_address: Annotated[str, Setting("CONSUL_ADDRESS", pattern=r"(https://[^/]+)?")] = ""
+    """Base URL of Consul's servers; empty: no snapshots of Consul."""
+
+    consul_name: Annotated[str, Setting("CONSUL_TLS_NAME", pattern=r"[A-Za-z0-9.-]+")] = "server.dc1.consul"
+    """The name that Consul's servers are verified as: `server.<datacenter>.consul`."""
+
+    consul_token_secret: Annotated[str, Setting("CONSUL_TOKEN_SECRET", pattern=r"[0-9A-Za-z-]{1,127}")] = (
+        "consul-snapshot-token"  # noqa: S105 -- a name
+    )
+    """Name of the Key Vault secret with a Consul management token; Consul gives snapshots to no lesser one."""
+
+    consul_ca_secret: Annotated[str, Setting("CONSUL_CA_SECRET", pattern=r"[0-9A-Za-z-]{1,127}")] = "consul-ca-bundle"  # noqa: S105 -- a name
+    """Name of the Key Vault secret with the CA bundle (PEM) that Consul's certificates are verified with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All of them."""
 
@@ -88,6 +139,8 @@ class Settings:
     azure: AzureSettings
     doors: DoorSettings
     autoscale: AutoscaleRules
+    snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
+    retention: RetentionRules = field(default_factory=RetentionRules)
     pools: Annotated[tuple[Pool, ...], Setting("POOLS")] = field(default=())
     """JSON list of the pools; see `docs/settings.md` for its keys."""
 
@@ -96,7 +149,7 @@ class Settings:
         return next((pool for pool in self.pools if pool.name == name), None)
 
 
-SECTIONS = (NomadSettings, AzureSettings, DoorSettings, AutoscaleRules)
+SECTIONS = (NomadSettings, AzureSettings, DoorSettings, AutoscaleRules, SnapshotSettings, RetentionRules)
 
 
 def load(environment: Mapping[str, str]) -> Settings:
@@ -105,7 +158,15 @@ def load(environment: Mapping[str, str]) -> Settings:
     sections = [_section(section, environment, problems) for section in SECTIONS]
     pools = _pools(environment, problems)
     if all(section is not None for section in sections):
-        settings = Settings(nomad=sections[0], azure=sections[1], doors=sections[2], autoscale=sections[3], pools=pools)
+        settings = Settings(
+            nomad=sections[0],
+            azure=sections[1],
+            doors=sections[2],
+            autoscale=sections[3],
+            snapshots=sections[4],
+            retention=sections[5],
+            pools=pools,
+        )
         problems += contradictions(settings)
         if not problems:
             return settings
@@ -126,6 +187,8 @@ def contradictions(settings: Settings) -> list[str]:
             "AUTOSCALE_SET_ASIDE_FIRST_SECONDS: expected at most AUTOSCALE_SET_ASIDE_MOST_SECONDS "
             f"({rules.set_aside_most.total_seconds():g}), got {rules.set_aside_first.total_seconds():g}"
         )
+    if settings.snapshots.copy_blobs and not settings.snapshots.copy_client_id:
+        found.append("SNAPSHOT_COPY_CLIENT_ID: expected a client id because SNAPSHOT_COPY_BLOB_URL is set, got nothing")
     floor = sum(pool.minimum for pool in pools)
     if floor > rules.max_instances:
         found.append(

@@ -27,6 +27,8 @@ class Observed:
     """The smallest right that is enough at that version, in the server's words."""
     counts: Mapping[str, int]
     """What there is, by the words of `Manifest.counts`."""
+    too_wide: bool = False
+    """Whether the token at hand may do more than that right allows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,44 @@ class Event(Enum):
     OPERATION_ACCEPTED = ("operation.accepted", logging.INFO, "An operation was stored and put on the queue.")
     OPERATION_ENDED = ("operation.ended", logging.INFO, "An operation reached its end; how.")
     REQUEST_REFUSED = ("request.refused", logging.WARNING, "A door refused a request; which field and why.")
+    SNAPSHOT_COMMITTED = (
+        "snapshot.committed",
+        logging.INFO,
+        "A verified snapshot and its manifest are in place; name, tier, index, sizes, time.",
+    )
+    SNAPSHOT_COPIED = ("snapshot.copied", logging.INFO, "A snapshot is in the second account, and was read back there.")
+    SNAPSHOT_READ_BACK = (
+        "snapshot.read_back",
+        logging.INFO,
+        "A snapshot was read back; every byte is as it was written.",
+    )
+    SNAPSHOT_FINISHED = (
+        "snapshot.finished",
+        logging.WARNING,
+        "A run had been cut; its committed archive got its manifest.",
+    )
+    SNAPSHOT_SWEPT = (
+        "snapshot.swept",
+        logging.INFO,
+        "Expired snapshots were deleted; how many, and how many a policy kept.",
+    )
+    SNAPSHOT_SWEEP_STOPPED = ("snapshot.sweep_stopped", logging.WARNING, "Nothing was deleted, and why.")
+    SNAPSHOT_AGE = (
+        "snapshot.age",
+        logging.INFO,
+        "Seconds since the last verified snapshot of a product. The alert rule fires when these lines tell too much, or cease.",
+    )
+    SNAPSHOT_RIGHT_TOO_WIDE = (
+        "snapshot.right_too_wide",
+        logging.WARNING,
+        "The token may do more than it needs at this version.",
+    )
+    SNAPSHOT_FAILED = (
+        "snapshot.failed",
+        logging.ERROR,
+        "No snapshot, copy or read-back; reason code, one sentence, runbook.",
+    )
+    SNAPSHOT_OVERDUE = ("snapshot.overdue", logging.ERROR, "The last verified snapshot is too old, whatever the cause.")
     MESSAGE_POISONED = ("message.poisoned", logging.ERROR, "A message could not be handled and was recorded.")
 
     def __init__(self, label: str, level: int, meaning: str) -> None:

@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING
 
 from keeper import settings as _settings
 from keeper.azure.corridor import StorageCorridor
+from keeper.azure.data_keys import VaultDataKeys
 from keeper.azure.identity import managed_identity
 from keeper.azure.leases import BlobLeases
 from keeper.azure.metrics import MonitorUtilisation
 from keeper.azure.records import BlobRecords
 from keeper.azure.scale_sets import ScaleSetsArm
 from keeper.azure.secrets import VaultSecrets
+from keeper.azure.snapshots import BlobSnapshots
 from keeper.azure.storage import Container
 from keeper.clock import Clock, SystemClock
 from keeper.controllers import answers, inbox
 from keeper.core.messages import Controller, Message
 from keeper.core.operations import Operation
 from keeper.nomad.cluster import NomadHttp
+from keeper.nomad.session import NomadSession
+from keeper.nomad.snapshots import NomadSnapshots
 from keeper.ports import Corridor, Records, World
 from keeper.settings import Settings
+from keeper.snapshot_ports import Snapshots
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -69,6 +74,7 @@ def world() -> World:
         corridor=ours.corridor,
         clock=ours.clock,
         settings=settings(),
+        snapshots=_snapshots(secrets),
     )
 
 
@@ -110,6 +116,23 @@ def status() -> dict[str, object]:
 def decisions(controller: Controller, day: str | None, most: int) -> list[dict[str, object]]:
     """See `answers.decided`."""
     return answers.decided(doors().records, controller, day, most, now())
+
+
+def _snapshots(secrets: VaultSecrets) -> Snapshots:
+    """Where snapshots come from and go to. Nothing of it is loaded before the first one is taken."""
+    ours, azure, nomad = settings().snapshots, settings().azure, settings().nomad
+    keeper, saver = (
+        NomadSession(nomad, token=_secret(secrets, name), ca=_secret(secrets, nomad.ca_secret))
+        for name in (nomad.token_secret, ours.nomad_token_secret)
+    )
+    return Snapshots(
+        sources=(NomadSnapshots(keeper, saver, saver_secret=ours.nomad_token_secret),),
+        store=BlobSnapshots(azure.blobs, credential=_credential()),
+        copies=BlobSnapshots(ours.copy_blobs, credential=managed_identity(ours.copy_client_id))
+        if ours.copy_blobs
+        else None,
+        keys=VaultDataKeys(azure.vault, ours.key, credential=_credential()),
+    )
 
 
 @cache

@@ -103,6 +103,7 @@ def settings_of(
         "NOMAD_TOKEN_SECRET": TOKEN_SECRET,
         "NOMAD_CA_SECRET": CA_SECRET,
         "AUTOSCALE_SCHEDULE": "*/30 * * * * *",
+        "SNAPSHOT_SCHEDULE": "0 20 * * * *",
         "POOLS": json.dumps([pool.setting() for pool in pools]),
         **(changes or {}),
     }

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from keeper import pools, settings  # noqa: E402 -- after the path is known
+from keeper.core.retention import RetentionRules  # noqa: E402 -- the same
 from keeper.core.rules import AutoscaleRules  # noqa: E402 -- the same
 from keeper.telemetry import Event  # noqa: E402 -- the same
 
@@ -21,6 +22,8 @@ TITLES = {
     settings.AzureSettings: "Azure",
     settings.DoorSettings: "Doors",
     AutoscaleRules: "Autoscale and limits",
+    settings.SnapshotSettings: "Snapshots",
+    RetentionRules: "How long snapshots are kept",
 }
 
 

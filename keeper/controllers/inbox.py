@@ -4,13 +4,16 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from keeper.controllers import autoscale
+from keeper.controllers import autoscale, snapshot
 from keeper.core.messages import Controller, Message, parse_message
 from keeper.errors import LostLease, Transient
 from keeper.ports import Records, World
 from keeper.telemetry import Event, event
 
-TICKS: Mapping[Controller, Callable[[World, Message], autoscale.Outcome]] = {Controller.AUTOSCALE: autoscale.run}
+TICKS: Mapping[Controller, Callable[[World, Message], object]] = {
+    Controller.AUTOSCALE: autoscale.run,
+    Controller.SNAPSHOT: snapshot.run,
+}
 
 
 def tick(world: World, message: Message) -> None:

@@ -5,6 +5,8 @@ class and cannot send a drain's meta; its endpoint classes do none of this, so t
 """
 
 import ssl
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, override
 
 import requests
@@ -92,10 +94,26 @@ class Connection:
         session.headers["Accept-Encoding"] = "identity"  # within a network, zipping costs the leader more than it saves
         session.mount(address, transport or VerifiedTransport(ca, f"server.{settings.region}.nomad"))
         timeout = (CONNECT_SECONDS, settings.timeout.total_seconds())
+        self._address, self._session, self._timeout = address, session, timeout
         self._endpoints = {
             name: endpoint(address=address, session=session, timeout=timeout, verify=True)
             for name, endpoint in ENDPOINTS.items()
         }
+
+    def download(self, call: Call, path: str, query: Mapping[str, str]) -> requests.Response:
+        """GET what python-nomad has no endpoint for. The body is not read yet: close the answer, or read it to its end."""
+        try:
+            answer = self._session.get(
+                self._address + path, params=dict(query), timeout=self._timeout, stream=True, allow_redirects=False
+            )
+            if answer.status_code != HTTPStatus.OK:
+                with answer:
+                    raise refusal(call, answer)
+        except requests.exceptions.SSLError as exc:
+            raise Untrusted(str(no_answer(call, exc))) from exc
+        except requests.RequestException as exc:
+            raise no_answer(call, exc) from exc
+        return answer
 
     def exchange(self, call: Call, endpoint: Endpoint, path: tuple[str, ...], **how: Any) -> requests.Response:  # noqa: ANN401 -- passed on
         """One request and its successful answer; anything else is raised in the keeper's words."""

@@ -71,6 +71,10 @@ class NomadSession:
         """Do something to a node. Sent once: when no answer comes, it may have arrived."""
         self._send(call, Endpoint.NODE, (quote(node, safe=""), verb), method="post", json=body)
 
+    def download(self, call: Call, path: str, query: Mapping[str, str]) -> "requests.Response":
+        """An answer whose body is not read yet. Close it, or read it to its end."""
+        return self._renewing(lambda connection: connection.download(call, path, query))
+
     def _read(
         self, call: Call, endpoint: Endpoint, path: tuple[str, ...], query: Mapping[str, str]
     ) -> "requests.Response":
@@ -82,15 +86,18 @@ class NomadSession:
         return answer
 
     def _send(self, call: Call, endpoint: Endpoint, path: tuple[str, ...], **how: Any) -> "requests.Response":  # noqa: ANN401 -- passed on
+        return self._renewing(lambda connection: connection.exchange(call, endpoint, path, **how))
+
+    def _renewing(self, attempt: "Callable[[Connection], requests.Response]") -> "requests.Response":
         """Send; when the token or the certificate was refused, nothing was done, and newer ones may help."""
         connection = self._connection or self._connect()
         try:
-            return connection.exchange(call, endpoint, path, **how)
+            return attempt(connection)
         except (Forbidden, Untrusted):
             renewed = self._connect()
             if renewed is connection:
                 raise
-            return renewed.exchange(call, endpoint, path, **how)
+            return attempt(renewed)
 
     def _connect(self) -> "Connection":
         """The connection for the token and CAs of this moment; the one at hand when they are still the same."""

@@ -1,0 +1,99 @@
+"""Which snapshots are due, which runs were cut and can be finished, which copies are missing, and whether an archive is sane. Pure."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from keeper.core.archive import Facts
+from keeper.core.retention import ORPHANED, Held, Listing
+from keeper.core.snapshots import BadSnapshot, Manifest, Part, Product, Reason
+
+SLACK = 10
+"""A timer that fires a tenth of the interval early still finds a snapshot due."""
+
+COPIES_AT_ONCE = 2
+"""Missing copies made in one tick, the newest first: a second account that was added late fills up without haste."""
+
+TELLING_SIZE = 1024 * 1024
+"""States below this may shrink as they like."""
+
+GROWTH = 20
+TELLING_GROWTH = 256 * 1024 * 1024
+"""A state that is both larger than this and that many times the last one did not come about in one interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPlan:
+    """What one tick does, in this order; retention is planned when all of it went well."""
+
+    finish: Sequence[Held]
+    take: Sequence[Product]
+    copy: Sequence[Held]
+
+
+def plan_snapshots(
+    listing: Listing,
+    copies: Listing | None,
+    products: Sequence[Product],
+    forced: Collection[Product],
+    interval: timedelta,
+) -> SnapshotPlan:
+    """All by the storage account's clock. `copies` is None without a second account; `forced` are taken though not due."""
+    finish = [held for held in sorted(listing.held) if is_cut(held, listing.now)]
+    take = [product for product in products if product in forced or is_due(listing, product, interval)]
+    return SnapshotPlan(finish, take, () if copies is None else missing(listing, copies)[:COPIES_AT_ONCE])
+
+
+def is_cut(held: Held, now: datetime) -> bool:
+    """Whether a run ended between archive and manifest. Older ones are what a cut deletion left, and stay without."""
+    age = now - held.finished
+    return Part.ARCHIVE in held.parts and Part.MANIFEST not in held.parts and age < ORPHANED
+
+
+def is_due(listing: Listing, product: Product, interval: timedelta) -> bool:
+    """Whether the newest verified snapshot is so old that another is wanted."""
+    newest = listing.newest(product)
+    return newest is None or listing.now - newest.name.taken >= interval - interval / SLACK
+
+
+def is_overdue(age: timedelta | None, interval: timedelta) -> bool:
+    """Whether a person should look: no snapshot, or one older than one and a half intervals."""
+    return age is None or age > interval * 3 / 2
+
+
+def missing(listing: Listing, copies: Listing) -> list[Held]:
+    """The snapshots that have no verified copy, newest first."""
+    copied = {held.name for held in copies.held if held.verified}
+    wanted = [held for held in listing.held if held.verified and held.name not in copied]
+    return sorted(wanted, key=lambda held: held.name.taken, reverse=True)
+
+
+def judge(facts: Facts, floor: int, last: Manifest | None, shrink: int, accepted: Collection[Reason] = ()) -> None:
+    """Raise `BadSnapshot` for a sound archive that cannot be what it should be.
+
+    `floor` is an index seen just before; `last` the newest verified snapshot of the same cluster and product. A person may
+    accept a reason by name, for one snapshot.
+    """
+    for reason, what in _objections(facts, floor, last, shrink):
+        if reason not in accepted:
+            raise BadSnapshot(reason, what)
+
+
+def _objections(facts: Facts, floor: int, last: Manifest | None, shrink: int) -> list[tuple[Reason, str]]:
+    found: list[tuple[Reason, str]] = []
+    if facts.index < floor:
+        found.append((Reason.INDEX_BEHIND, f"its index {facts.index} is behind {floor}, which the servers told before"))
+    if last is None:
+        return found
+    if facts.index < last.name.index or facts.term < last.term:
+        found.append(
+            (
+                Reason.INDEX_BEHIND,
+                f"index {facts.index} and term {facts.term} are behind the last snapshot's, {last.name.index} and {last.term}",
+            )
+        )
+    if last.state_bytes >= TELLING_SIZE and facts.state_bytes * shrink < last.state_bytes:
+        found.append((Reason.SIZE_ABSURD, f"its state shrank from {last.state_bytes} to {facts.state_bytes} bytes"))
+    if facts.state_bytes > max(TELLING_GROWTH, GROWTH * last.state_bytes):
+        found.append((Reason.SIZE_ABSURD, f"its state grew from {last.state_bytes} to {facts.state_bytes} bytes"))
+    return found
