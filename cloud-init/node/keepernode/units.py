@@ -155,7 +155,8 @@ Environment=AZURE_CLIENT_ID={knobs.identity_client_id}
 
 
 def _agent(name: str, what: str, command: str, owner: str, *, after: str = "", more: str | None = None) -> File:
-    rest = more or "Type=notify\nKillSignal=SIGTERM\nTimeoutStopSec=30\nNoNewPrivileges=yes\nProtectSystem=full\n"
+    # Consul says that it is ready only when it has joined: the first of three servers would be killed while it waits.
+    rest = more or "Type=exec\nKillSignal=SIGTERM\nTimeoutStopSec=30\nNoNewPrivileges=yes\nProtectSystem=full\n"
     return _unit(
         f"{name}.service",
         f"""[Unit]

@@ -81,6 +81,11 @@ def test_no_agent_starts_before_its_data_disk_is_mounted():
         assert "RequiresMountsFor=/data\n" in unit(name, consul="colocated", vaultSeal=SEAL)
 
 
+def test_the_first_consul_server_is_not_killed_while_it_waits_for_the_others():
+    assert "Type=exec\n" in unit("consul", consul="colocated")
+    assert "Type=notify\n" in unit("nomad")
+
+
 def test_tls_is_on_everywhere_and_names_are_verified():
     for role in ("server", "client"):
         text = nomad(role)

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from keepernode.disk import mount_data
+from keepernode.machine import Done
 from keepernode.problems import NodeError, Unsafe, Waiting
 from node_paper import DISK, PaperMachine, disk_with
 
@@ -89,6 +90,16 @@ def test_the_copies_of_a_lost_superblock_are_looked_for_all_over_a_large_disk(ma
 
     with pytest.raises(Unsafe, match="is not empty at byte 134217728"):
         mount_data(machine, 0)
+
+
+def test_a_disk_in_which_only_the_kernel_sees_parts_is_left_alone(machine):
+    disk_with(machine)
+    machine._run_lsblk = lambda _words: Done(0, "sdc\nsdc1\n", "")
+
+    with pytest.raises(Unsafe, match="has parts or a signature"):
+        mount_data(machine, 0)
+
+    assert formatted(machine) == []
 
 
 def test_a_disk_that_is_not_attached_yet_is_waited_for(machine):

@@ -60,6 +60,13 @@ def test_a_release_signed_by_another_key_is_refused_by_the_keyring_it_carries(ma
     refuses(machine, hashicorps, Unsafe, "is not from C874011F0AB405110D02105534365D9472D7468F")
 
 
+def test_a_good_signature_beside_a_bad_one_is_refused(machine, told, signer):
+    good = machine.site[f"{BASE}_SHA256SUMS.sig"]
+    machine.site = {**machine.site, f"{BASE}_SHA256SUMS.sig": good + signer.sign(b"something else")}
+
+    refuses(machine, told("client").knobs, Unsafe, "is not from")
+
+
 def test_a_key_ring_with_another_key_than_the_pinned_one_is_refused(machine, told):
     refuses(machine, told("client", releaseFingerprint="A" * 40).knobs, Unsafe, f"is not from {'A' * 40}")
 
