@@ -29,7 +29,7 @@ def start_operation(req: func.HttpRequest) -> func.HttpResponse:
     """Store the operation and enqueue it: 202 with its address; the same Idempotency-Key and body give the same one."""
     who = caller(req, Role.OPERATOR)
     doors = wiring.doors()
-    request = operations.parse_request(decoded(req), doors.settings.pools)
+    request = operations.parse_request(decoded(req), doors.settings.pools, doors.settings.snapshots.cluster)
     now = doors.clock.now()
     operation = operations.Operation(_id(req), request, who.name, now, operations.State.NOT_STARTED, now)
     stored = wiring.store_once(operation)
@@ -92,7 +92,8 @@ def _id(req: func.HttpRequest) -> str:
 
 def _message(operation: operations.Operation, *, cancel: bool) -> Message:
     detail: dict[str, object] = {"id": operation.id, "cancel": cancel}
-    return Message(Kind.OPERATION, Controller.AUTOSCALE, operation.request.verb, operation.asked, "http", detail)
+    verb = operation.request.verb
+    return Message(Kind.OPERATION, verb.controller, verb, operation.asked, "http", detail)
 
 
 def _whole(text: str) -> int:

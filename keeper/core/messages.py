@@ -39,6 +39,10 @@ class Controller(StrEnum):
 
     AUTOSCALE = "autoscale"
     SNAPSHOT = "snapshot"
+    RESTORE = "restore"
+    """Carries out restores that a person asked for."""
+    REHEARSAL = "rehearsal"
+    """Keeps the canaries, rehearses restores and reads old snapshots anew."""
 
 
 @dataclass(frozen=True, slots=True)

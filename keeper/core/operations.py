@@ -1,17 +1,20 @@
 """What a person asks for over HTTP: a stored record with its own state, resumable, cancellable, audited."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import cast
 
+from keeper.core import restore_requests
 from keeper.core.memory import Memory, ScaleRequest
-from keeper.core.messages import parse_time
+from keeper.core.messages import Controller, parse_time
 from keeper.core.model import Pool, PoolName
 from keeper.core.problems import FieldError
+from keeper.core.restore_requests import Restoring
+from keeper.core.restoring import Progress
 
 
 class Verb(StrEnum):
@@ -22,6 +25,15 @@ class Verb(StrEnum):
     PAUSE = "pause"
     """Autoscale changes nothing until resumed."""
     RESUME = "resume"
+    SNAPSHOT = "snapshot"
+    """Take a snapshot of each product now, due or not."""
+    RESTORE = "restore"
+    """Replace the cluster's state by that of a snapshot."""
+
+    @property
+    def controller(self) -> Controller:
+        """Whose task it is."""
+        return {Verb.SNAPSHOT: Controller.SNAPSHOT, Verb.RESTORE: Controller.RESTORE}.get(self, Controller.AUTOSCALE)
 
 
 class State(StrEnum):
@@ -48,10 +60,12 @@ class Request:
     dry_run: bool = False
     pool: PoolName | None = None
     count: int | None = None
+    restoring: Restoring | None = None
+    """Of a restore: what to restore and what is forced."""
 
     def fingerprint(self) -> str:
         """Equal for equal requests: an idempotency key may be used again only for the same one."""
-        parts = [self.verb, self.reason, self.dry_run, self.pool, self.count]
+        parts = [self.verb, self.reason, self.dry_run, self.pool, self.count, restore_requests.to_json(self.restoring)]
         return sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -70,6 +84,8 @@ class Operation:
     """One sentence once it has ended."""
     plan: Mapping[str, object] | None = None
     """The decision record of a dry run."""
+    progress: Progress | None = None
+    """How far a restore has come."""
 
     def ended(self, state: State, now: datetime, outcome: str) -> "Operation":
         """The same operation at its end; one that has ended stays as it is."""
@@ -77,11 +93,15 @@ class Operation:
 
 
 LONGEST_REASON = 500
-FIELDS = ("operation", "reason", "dry_run", "pool", "count")
+TARGETS = ("pool", "count", *restore_requests.FIELDS)
+FIELDS = ("operation", "reason", "dry_run", *TARGETS)
 
 
-def parse_request(body: object, pools: Iterable[Pool]) -> Request:
-    """The request in a decoded JSON body; raises `FieldError` naming the field that is wrong."""
+def parse_request(body: object, pools: Iterable[Pool], cluster: str = "") -> Request:
+    """The request in a decoded JSON body; raises `FieldError` naming the field that is wrong.
+
+    `cluster` is the name that a restore's confirmation must bear.
+    """
     given = _object(body)
     verb = _verb(given.get("operation"))
     reason = given.get("reason", "")
@@ -90,10 +110,17 @@ def parse_request(body: object, pools: Iterable[Pool]) -> Request:
     dry_run = given.get("dry_run", False)
     if not isinstance(dry_run, bool):
         raise FieldError("dry_run", "true or false", dry_run)
-    if verb is not Verb.SCALE:
-        _no_target(verb, given)
-        return Request(verb, reason, dry_run)
-    return Request(verb, reason, dry_run, *_scale_target(given, {pool.name: pool for pool in pools}))
+    match verb:
+        case Verb.SCALE:
+            _only(verb, given, ("pool", "count"))
+            return Request(verb, reason, dry_run, *_scale_target(given, {pool.name: pool for pool in pools}))
+        case Verb.RESTORE:
+            _only(verb, given, restore_requests.FIELDS)
+            restoring = restore_requests.parse(given, cluster, dry_run=dry_run)
+            return Request(verb, reason, dry_run, restoring=restoring)
+        case Verb.PAUSE | Verb.RESUME | Verb.SNAPSHOT:
+            _only(verb, given, ())
+            return Request(verb, reason, dry_run)
 
 
 def _object(body: object) -> Mapping[str, object]:
@@ -113,9 +140,9 @@ def _verb(value: object) -> Verb:
         raise FieldError("operation", "one of " + ", ".join(Verb), value) from None
 
 
-def _no_target(verb: Verb, given: Mapping[str, object]) -> None:
-    for name in ("pool", "count"):
-        if name in given:
+def _only(verb: Verb, given: Mapping[str, object], fields: Sequence[str]) -> None:
+    for name in TARGETS:
+        if name in given and name not in fields:
             raise FieldError(name, f"nothing for {verb}", given[name])
 
 
@@ -147,6 +174,8 @@ def begin(memory: Memory, operation: Operation, now: datetime, expiry: timedelta
             asked = ScaleRequest(operation.id, request.pool, request.count, operation.asked, operation.asked + expiry)
             others = tuple(r for r in memory.requests if r.pool != request.pool)
             return replace(memory, requests=(*others, asked)), replace(operation, state=State.RUNNING, updated=now)
+        case Verb.SNAPSHOT | Verb.RESTORE:  # other controllers' work
+            return memory, operation
 
 
 def cancel(memory: Memory, operation: Operation, now: datetime) -> tuple[Memory, Operation]:
@@ -188,6 +217,8 @@ def to_json(operation: Operation) -> dict[str, object]:
         "lastActionDateTime": operation.updated.isoformat(),
         "outcome": operation.outcome,
         "plan": operation.plan,
+        **restore_requests.to_json(request.restoring),
+        "progress": None if operation.progress is None else restore_requests.progress_to_json(operation.progress),
     }
 
 
@@ -200,6 +231,7 @@ def from_json(stored: Mapping[str, object]) -> Operation:
             cast("bool", stored["dry_run"]),
             cast("PoolName | None", stored["pool"]),
             cast("int | None", stored["count"]),
+            restore_requests.from_json(stored),
         )
         return Operation(
             cast("str", stored["id"]),
@@ -210,6 +242,7 @@ def from_json(stored: Mapping[str, object]) -> Operation:
             parse_time("lastActionDateTime", stored["lastActionDateTime"]),
             cast("str", stored["outcome"]),
             cast("Mapping[str, object] | None", stored["plan"]),
+            restore_requests.progress_from_json(stored.get("progress")),
         )
     except (KeyError, ValueError) as exc:
         raise FieldError("operation record", "a complete record", str(exc)) from exc

@@ -43,7 +43,7 @@ def test_a_scale_request_is_read_whole() -> None:
         ({"operation": "pause", "pool": "general"}, "pool", "nothing for pause"),
         ({"operation": "pause", "reason": "x" * 501}, "reason", "text of at most 500 characters"),
         ({"operation": "pause", "dry_run": "yes"}, "dry_run", "true or false"),
-        ({"operation": "pause", "force": True}, "force", "one of the fields"),
+        ({"operation": "pause", "faster": True}, "faster", "one of the fields"),
     ],
 )
 def test_a_wrong_field_is_named_with_what_was_expected(body: object, field: str, expected: str) -> None:
