@@ -66,13 +66,14 @@ class Deployment:
         *,
         pace: Pace = QUICK,
         watch: bool = True,
+        real: bool = True,
         port: int = 0,
     ) -> None:
         self.pools = list(pools)
         self.directory = Path(tempfile.mkdtemp(prefix="keeper-lab-"))
         self.cloud = Cloud(wall_clock, pace=pace)
         self._extra = dict(settings or {})
-        self._watch = watch
+        self._watch, self._real = watch, real
         self._port = port
         self._stack = ExitStack()
         self._watchers: list[subprocess.Popen[bytes]] = []
@@ -114,7 +115,7 @@ class Deployment:
             self._start_watchers()
 
     def _nomad(self) -> RealNomad | StandInNomad:
-        real = binary()
+        real = binary() if self._real else None
         return RealNomad(real) if real else StandInNomad(self.authority)
 
     def _make_storage(self) -> None:

@@ -25,9 +25,12 @@ class Router:
     def __init__(self, region: Region, face: Face | None = None) -> None:
         self.region = region
         self.face = face or ServerFace(region.servers.members[0])
+        self.answered = 0
+        """How many requests were handled, for benchmarks."""
 
     def handle(self, request: Request) -> Response:
         """Answer a request. Blocking queries are answered as things stand; see `Response.tables` for waiting."""
+        self.answered += 1
         route, rest = find(request.path)
         if route is None:
             return Response(404)
