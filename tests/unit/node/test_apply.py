@@ -73,7 +73,7 @@ def test_a_machine_whose_power_goes_anywhere_is_a_member_after_the_next_boot(new
     steps = len(whole.deeds)
     assert steps > 40
 
-    for cut_after in range(0, steps, 5):
+    for cut_after in range(0, steps, 7):
         machine = new_machine()
         machine.cut_after = cut_after
         with pytest.raises(Cut):
