@@ -125,7 +125,9 @@ class _Exchange(BaseHTTPRequestHandler):
     def _write(self, response: Response) -> None:
         lines = [f"HTTP/1.1 {response.status} {self.responses.get(response.status, ('',))[0]}"]
         lines += [f"{name}: {value}" for name, value in response.headers.items()]
-        if response.status != 204:
+        if (
+            response.status != 204 and "Content-Length" not in response.headers
+        ):  # an answer to HEAD names the size itself
             lines.append(f"Content-Length: {len(response.body)}")
         if self.close_connection:
             lines.append("Connection: close")
