@@ -130,17 +130,21 @@ class Market:
             probe = self._empty(name)
             trial: list[Move] = []
             alone = Shelf(shelf.place, [probe], shelf.spread)
-            each = alone.place_in(ask, left, trial)
+            most_each = alone.place_in(ask, left, trial)
             for move in reversed(trial):
                 alone.undo(move)
-            if not each:
+            if not most_each:
                 break
-            more = min(-(-left // each), most - len(shelf.bins))
-            shelf.extend(self._empty(name) for _ in range(more))
-            fitted = shelf.place_in(ask, left, moves)
-            if not fitted:
+            more = min(-(-left // most_each), most - len(shelf.bins))
+            opened, known = [self._empty(name) for _ in range(more)], len(moves)
+            shelf.extend(opened)
+            left -= shelf.place_in(ask, left, moves)
+            used = {id(move.bin) for move in moves[known:]}
+            unused = [each for each in opened if id(each) not in used]
+            for each in unused:
+                shelf.remove(each)
+            if unused:
                 break
-            left -= fitted
         return ask.count - left
 
     def _empty(self, name: PoolName) -> Bin:

@@ -8,7 +8,7 @@ from keeper.core.load import loads_of, overheads
 from keeper.core.memory import Memory
 from keeper.core.model import Node, NodeId, Pool, PoolName, Resources, ScaleSet, Template, TemplateSource
 from keeper.core.rules import AutoscaleRules
-from keeper.core.skus import sku
+from keeper.core.skus import OS_DISK, sku
 from keeper.core.stock import nodes_by_pool, take_stock
 from keeper.core.view import View
 
@@ -20,7 +20,7 @@ ATTRIBUTE = "keeper-node-attr-"
 
 
 def from_tags(tags: Mapping[str, str], pool: Pool) -> Template | None:
-    """The template that a scale set's tags spell, or None when cpu or memory is missing or no number.
+    """The template that a scale set's tags spell, or None when cpu or memory is missing or a number is none.
 
     Tags: `keeper-node-cpu-mhz`, `-memory-mb`, `-disk-mb`, `-cores`, `-class`, `-pool`, `-datacenter`, and one
     `keeper-node-attr-<attribute>` for each attribute that constraints may name. Tag names ignore case, as Azure's do.
@@ -31,7 +31,7 @@ def from_tags(tags: Mapping[str, str], pool: Pool) -> Template | None:
             cpu=int(given[TAG + "cpu-mhz"]),
             cores=int(given.get(TAG + "cores", "0")),
             memory=int(given[TAG + "memory-mb"]),
-            disk=int(given.get(TAG + "disk-mb", "0")),
+            disk=int(given.get(TAG + "disk-mb", OS_DISK)),
         )
     except (KeyError, ValueError):
         return None
