@@ -152,6 +152,26 @@ class DataKeys(Protocol):
         ...
 
 
+class Keystores(Protocol):
+    """Root keys that servers before Nomad 1.9 deposit (`keeper.core.keystores`), sealed by the Key Vault key throughout."""
+
+    def deposits(self, cluster: str) -> Mapping[str, bytes]:
+        """What lies there, by the id of the root key; small. One call, and one for each key."""
+        ...
+
+    def deposit(self, cluster: str, key: str, body: bytes) -> None:
+        """Lay one there for the servers to fetch; one that lies there stays. One call."""
+        ...
+
+    def held(self, cluster: str) -> Mapping[str, frozenset[str]]:
+        """Which root keys each server says are on its disk. One call, and one for each server."""
+        ...
+
+    def needed(self) -> Sequence[str]:
+        """The ids of the root keys that the cluster's state names. One call."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshots:
     """All that the snapshot controller, rehearsals and restores touch besides records and leases."""
@@ -161,3 +181,5 @@ class Snapshots:
     copies: SnapshotStore | None
     """The second account, as another identity; None when none is configured."""
     keys: DataKeys
+    keystores: Keystores | None = None
+    """Where root keys that archives lack are found; None: no keystore is put beside a snapshot."""

@@ -77,6 +77,35 @@ class Event(Enum):
         "No snapshot, copy or read-back; reason code, one sentence, runbook.",
     )
     SNAPSHOT_OVERDUE = ("snapshot.overdue", logging.ERROR, "The last verified snapshot is too old, whatever the cause.")
+    KEYSTORE_MISSING = (
+        "keystore.missing",
+        logging.ERROR,
+        "A snapshot is without root keys that its archive lacks: no server has deposited them; which, and the runbook.",
+    )
+    RESTORE_STEPPED = ("restore.stepped", logging.INFO, "A restore has done one of its steps; which.")
+    RESTORE_FAILED = ("restore.failed", logging.ERROR, "A restore ended without its proof; why, and how to undo it.")
+    CANARY_WRITTEN = ("canary.written", logging.INFO, "The canary job and variable were made or refreshed.")
+    CANARY_REFUSED = (
+        "canary.refused",
+        logging.WARNING,
+        "The canaries could not be kept; the right that is missing. Rehearsals fail without them.",
+    )
+    REHEARSAL_STARTED = ("rehearsal.started", logging.INFO, "The drill of a snapshot was dispatched.")
+    REHEARSAL_PASSED = (
+        "rehearsal.passed",
+        logging.INFO,
+        "A snapshot was restored into a throw-away server, and all that its manifest counts was there.",
+    )
+    REHEARSAL_FAILED = (
+        "rehearsal.failed",
+        logging.ERROR,
+        "A rehearsal found something missing, or left no verdict; what, and the runbook.",
+    )
+    REHEARSAL_REREAD = (
+        "rehearsal.reread",
+        logging.INFO,
+        "An old snapshot was read, opened and checked whole once more.",
+    )
     MESSAGE_POISONED = ("message.poisoned", logging.ERROR, "A message could not be handled and was recorded.")
 
     def __init__(self, label: str, level: int, meaning: str) -> None:

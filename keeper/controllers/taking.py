@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from keeper.core import frames, manifest_json, retention, snapshot_plan
+from keeper.core import frames, keystores, manifest_json, restoring, retention, snapshot_plan
 from keeper.core.archive import ArchiveCheck, Facts, Limits
 from keeper.core.problems import FieldError
 from keeper.core.retention import Held, Listing
@@ -56,11 +56,30 @@ def take(backups: Snapshots, source: SnapshotSource, listing: Listing, lease: Le
         event(Event.SNAPSHOT_RIGHT_TOO_WIDE, product=source.product, enough=before.right, version=before.version)
     with unlocking():
         key = backups.keys.new()
-    run = _Run(backups.store, source, key, tier, asked, lease)
+    keystore = gathered(backups, source.product, asked.settings.cluster, before.version)
+    run = _Run(backups.store, source, key, tier, asked, lease, keystore)
     manifest = run.through(before, last)
     with storing():
         put_manifest(backups.store, manifest, lease)
     return manifest
+
+
+def gathered(backups: Snapshots, product: Product, cluster: str, version: str) -> bytes | None:
+    """The root keys that the archive lacks, or None where it holds them or not all were deposited, which is said.
+
+    A snapshot without them is better than none: it is kept, and restoring it asks for `without-keystore` by name.
+    """
+    if backups.keystores is None or not restoring.lacks_root_keys(product, version):
+        return None
+    with asking():
+        needed = backups.keystores.needed()
+    with storing():
+        deposits = backups.keystores.deposits(cluster)
+    bundled = keystores.bundle(deposits, needed)
+    if bundled is None:
+        missing = sorted(set(needed) - set(deposits))
+        event(Event.KEYSTORE_MISSING, product=product, keys=missing, runbook="docs/runbooks/snapshot-keystore.md")
+    return bundled
 
 
 def finish(store: SnapshotStore, held: Held, lease: Lease) -> Manifest:
@@ -115,6 +134,7 @@ class _Run:
     tier: Tier
     asked: Asked
     lease: Lease
+    keystore: bytes | None
 
     def through(self, before: Observed, last: Manifest | None) -> Manifest:
         """Stream, prove, commit."""
@@ -131,6 +151,7 @@ class _Run:
                 facts = check.end(arriving.sha256)
                 snapshot_plan.judge(facts, before.index, last, self.asked.settings.shrink, self.asked.accept)
                 sealing.end()
+                self._put_keystore(name)
                 manifest = self._manifest(name, facts, before, sealing, arriving)
                 self.lease.confirm()
                 upload.commit({MANIFEST_METADATA: manifest_json.to_json(manifest)})
@@ -148,6 +169,13 @@ class _Run:
                 return SnapshotName(settings.cluster, self.source.product, when, check.index), start
         check.end(arriving.sha256)
         raise BadSnapshot(Reason.CUT_SHORT, "the archive ends before it says its index")
+
+    def _put_keystore(self, name: SnapshotName) -> None:
+        """Lay the root keys beside the archive, before anything of it is visible."""
+        if self.keystore is not None:
+            seal = self.key.seal(name.blob(Part.KEYSTORE))
+            self.lease.confirm()
+            self.store.put(self.tier, name.blob(Part.KEYSTORE), seal.push(self.keystore) + seal.end())
 
     def _manifest(
         self, name: SnapshotName, facts: Facts, before: Observed, sealing: "_Sealing", arriving: Arriving
@@ -172,6 +200,7 @@ class _Run:
             counts=_ranges(before.counts, self._counts_now()),
             servers=facts.servers,
             right=before.right,
+            keystore_sha256=None if self.keystore is None else hashlib.sha256(self.keystore).hexdigest(),
         )
 
     def _counts_now(self) -> Mapping[str, int]:

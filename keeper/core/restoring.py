@@ -117,7 +117,12 @@ def order(left: str, right: str) -> int:
 
 def needs_keystore(manifest: Manifest) -> bool:
     """Whether the archive lacks the root keys."""
-    return manifest.name.product is Product.NOMAD and order(manifest.server_version, KEYRING_IN_RAFT) < 0
+    return lacks_root_keys(manifest.name.product, manifest.server_version)
+
+
+def lacks_root_keys(product: Product, version: str) -> bool:
+    """Whether archives of that version hold no root keys."""
+    return product is Product.NOMAD and order(version, KEYRING_IN_RAFT) < 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ class and cannot send a drain's meta; its endpoint classes do none of this, so t
 
 import ssl
 from collections.abc import Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, override
 
@@ -113,6 +114,40 @@ class Connection:
             raise Untrusted(str(no_answer(call, exc))) from exc
         except requests.RequestException as exc:
             raise no_answer(call, exc) from exc
+        return answer
+
+    def send(
+        self,
+        call: Call,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        body: Any = None,  # noqa: ANN401 -- as requests takes it
+        json: object = None,
+        patience: timedelta | None = None,
+    ) -> requests.Response:
+        """One request that python-nomad has no endpoint for, and its successful answer. Sent once.
+
+        `patience` is how long the answer may take instead of the settings' timeout.
+        """
+        timeout = self._timeout if patience is None else (CONNECT_SECONDS, patience.total_seconds())
+        try:
+            answer = self._session.request(
+                method,
+                self._address + path,
+                params=dict(query),
+                data=body,
+                json=json,
+                timeout=timeout,
+                allow_redirects=False,
+            )
+        except requests.exceptions.SSLError as exc:
+            raise Untrusted(str(no_answer(call, exc))) from exc
+        except requests.RequestException as exc:
+            raise no_answer(call, exc) from exc
+        if not answer.ok:
+            raise refusal(call, answer)
         return answer
 
     def exchange(self, call: Call, endpoint: Endpoint, path: tuple[str, ...], **how: Any) -> requests.Response:  # noqa: ANN401 -- passed on

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -74,6 +75,15 @@ class NomadSession:
     def download(self, call: Call, path: str, query: Mapping[str, str]) -> "requests.Response":
         """An answer whose body is not read yet. Close it, or read it to its end."""
         return self._renewing(lambda connection: connection.download(call, path, query))
+
+    def put(self, call: Call, path: str, body: object, query: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 -- JSON
+        """Write something and return what was answered, None for nothing. Sent once: without an answer, it may have arrived."""
+        answer = self._renewing(lambda line: line.send(call, "PUT", path, query=query or {}, json=body))
+        return _parsed(call, answer) if answer.content else None
+
+    def upload(self, call: Call, path: str, body: "Callable[[], Any]", patience: timedelta) -> None:
+        """Send what `body` makes, anew for each attempt, and wait that long for the answer."""
+        self._renewing(lambda line: line.send(call, "PUT", path, query={}, body=body(), patience=patience))
 
     def _read(
         self, call: Call, endpoint: Endpoint, path: tuple[str, ...], query: Mapping[str, str]
