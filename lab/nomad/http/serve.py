@@ -10,6 +10,7 @@ import gzip
 import socket
 import ssl
 import threading
+import traceback
 from collections import Counter
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -17,7 +18,7 @@ from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any, cast, override
 
 from lab.nomad.http.feed import Feed
-from lab.nomad.http.message import Request, Response
+from lab.nomad.http.message import TEXT_TYPE, Request, Response
 from lab.nomad.http.waiting import answer
 
 if TYPE_CHECKING:
@@ -240,7 +241,11 @@ class _Handler(BaseHTTPRequestHandler):
         if request is None:
             return
         agent = self._agent
-        response = answer(agent.router, request, agent.stopped)
+        try:
+            response = answer(agent.router, request, agent.stopped)
+        except Exception:  # noqa: BLE001 - a caller gets an answer whatever breaks; the trace goes to standard error
+            traceback.print_exc()
+            response = Response(500, {"Content-Type": TEXT_TYPE}, b"internal error of the stand-in")
         if response.stream is not None:
             self._stream(response, cast("Subscription", response.stream))
         else:

@@ -93,7 +93,7 @@ def _target(call: Call, ident: str, *, with_body: bool = True) -> dict[str, Any]
     uuid_of(ident, "deployment")
     record = call.store.get(Table.DEPLOYMENTS, ident.lower())
     if record is None:
-        raise Refusal(404, "deployment not found")
+        raise Refusal(500, "deployment not found")
     call.may(rights.namespace(record["Namespace"], "submit-job"))
     return body
 

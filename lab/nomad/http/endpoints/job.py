@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lab.nomad.http.call import NOTHING
 from lab.nomad.http.decode import MapOf, Struct, decode
 from lab.nomad.http.endpoints.job_extras import SUBMISSIONS, check_prior_version, mark_stable, scale_status
-from lab.nomad.http.endpoints.jobs import REGISTER, SCALE, check_priority, given_job, register
+from lab.nomad.http.endpoints.jobs import PLAN, SCALE, check_priority, given_job, register
 from lab.nomad.http.gotext import parse_uint
 from lab.nomad.model.errors import Refusal
 from lab.nomad.model.store import Table
@@ -156,7 +156,7 @@ def _evaluate(call: Call, name: str) -> Answer:
 
 def _plan(call: Call, name: str) -> Answer:
     call.only("PUT", "POST")
-    body: dict[str, Any] = call.body(REGISTER) or {}
+    body: dict[str, Any] = call.body(PLAN) or {}
     given = given_job(call, body, name, "Job ID does not match", "Job must have a valid ID")
     rights = call.rights
     call.may(rights.namespace(given["Namespace"], "submit-job"))

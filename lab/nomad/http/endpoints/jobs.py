@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lab.nomad.http.call import Answer
-from lab.nomad.http.decode import MapOf, Struct
+from lab.nomad.http.decode import ListOf, MapOf, Struct
 from lab.nomad.http.endpoints.job_extras import keep_submission, validation
 from lab.nomad.http.lists import by_namespace, page
 from lab.nomad.model.errors import Refusal
@@ -18,10 +19,64 @@ if TYPE_CHECKING:
     from lab.nomad.http.call import Call
     from lab.nomad.model.store import Record
 
+_RESOURCES = Struct(
+    "Resources", {"CPU": "int", "Cores": "int", "MemoryMB": "int", "MemoryMaxMB": "int", "DiskMB": "int"}, open=True
+)
+_CONSTRAINT = Struct("Constraint", {"LTarget": "string", "RTarget": "string", "Operand": "string"}, open=True)
+_TASK = Struct(
+    "Task",
+    {
+        "Name": "string",
+        "Driver": "string",
+        "User": "string",
+        "Config": MapOf("any"),
+        "Constraints": ListOf(_CONSTRAINT),
+        "Env": MapOf("string"),
+        "Meta": MapOf("string"),
+        "Resources": _RESOURCES,
+        "Leader": "bool",
+        "KillSignal": "string",
+    },
+    open=True,
+)
+_GROUP = Struct(
+    "TaskGroup",
+    {
+        "Name": "string",
+        "Count": "int",
+        "Constraints": ListOf(_CONSTRAINT),
+        "Tasks": ListOf(_TASK),
+        "Meta": MapOf("string"),
+        "EphemeralDisk": Struct("EphemeralDisk", {"SizeMB": "int", "Sticky": "bool", "Migrate": "bool"}, open=True),
+        "Scaling": Struct("ScalingPolicy", {"Min": "int64", "Max": "int64", "Enabled": "bool"}, open=True),
+    },
+    open=True,
+)
+_JOB = Struct(
+    "Job",
+    {
+        "ID": "string",
+        "Name": "string",
+        "Type": "string",
+        "Namespace": "string",
+        "Region": "string",
+        "NodePool": "string",
+        "Priority": "int",
+        "AllAtOnce": "bool",
+        "Datacenters": ListOf("string"),
+        "Constraints": ListOf(_CONSTRAINT),
+        "TaskGroups": ListOf(_GROUP),
+        "Meta": MapOf("string"),
+        "Stop": "bool",
+    },
+    open=True,
+)
+"""What is held to its kind of a job; the other fields go through under the names they were sent with."""
+
 REGISTER = Struct(
     "JobRegisterRequest",
     {
-        "Job": "any",
+        "Job": _JOB,
         "EnforceIndex": "bool",
         "JobModifyIndex": "uint64",
         "PolicyOverride": "bool",
@@ -34,6 +89,8 @@ REGISTER = Struct(
         "Diff": "bool",
     },
 )
+PLAN = replace(REGISTER, name="JobPlanRequest")
+_VALIDATE = replace(REGISTER, name="JobValidateRequest")
 
 
 def jobs(call: Call) -> Answer:
@@ -120,7 +177,7 @@ def _check_scaling(job: dict[str, Any]) -> None:
 def check_priority(priority: int) -> None:
     """Refuse an evaluation priority out of bounds."""
     if priority and not 1 <= priority <= 100:
-        raise Refusal(400, "eval priority must be between 1 and 100 inclusively")
+        raise Refusal(400, "Eval priority must be between 1 and 100 inclusively")
 
 
 def _may_submit(call: Call, job: dict[str, Any], body: dict[str, Any]) -> None:
@@ -133,7 +190,7 @@ def _may_submit(call: Call, job: dict[str, Any], body: dict[str, Any]) -> None:
 def validate(call: Call) -> Answer:
     """Say what is wrong with a job, without registering it."""
     call.only("PUT", "POST")
-    body: dict[str, Any] = call.body(REGISTER) or {}
+    body: dict[str, Any] = call.body(_VALIDATE) or {}
     job = body.get("Job")
     if job is None:
         raise Refusal(400, "Job must be specified")

@@ -51,9 +51,10 @@ def _sufficient(call: Call, context: str, namespace: str) -> bool:
 
 
 def _contexts(call: Call, context: str, namespace: str) -> list[str]:
-    if context not in {"", "all"}:
+    if context != "all":
         if context not in _TABLES:
-            raise Refusal(500, f'context must be one of {sorted([*_TABLES, "all"])}; got "{context}"')
+            known = f"[{' '.join(_TABLES)}] or 'all' for all contexts"
+            raise Refusal(500, f'context must be one of {known}; got "{context}"')
         call.may(_sufficient(call, context, namespace))
         return [context]
     usable = [name for name in _TABLES if _sufficient(call, name, namespace)]
