@@ -23,3 +23,10 @@ def snapshot(timer: func.TimerRequest) -> None:
     """Take the snapshots that are due; one that was missed while nobody ran is due now."""
     cause = "timer past due" if timer.past_due else "timer"
     wiring.tick(Message(Kind.TIMER, Controller.SNAPSHOT, cause, wiring.now(), "timer"))
+
+
+@bp.timer_trigger(arg_name="timer", schedule="%REHEARSAL_SCHEDULE%", run_on_startup=False)
+def rehearsal(timer: func.TimerRequest) -> None:
+    """Keep the canaries, rehearse the newest snapshot, read the verdicts."""
+    cause = "timer past due" if timer.past_due else "timer"
+    wiring.tick(Message(Kind.TIMER, Controller.REHEARSAL, cause, wiring.now(), "timer"))

@@ -27,6 +27,7 @@ from keeper.core.model import (
     ScaleSet,
     Template,
 )
+from keeper.restore_ports import Restores
 from keeper.settings import Settings
 from keeper.snapshot_ports import Snapshots
 
@@ -209,3 +210,5 @@ class World:
     settings: Settings
     snapshots: Snapshots | None = None
     """None where no snapshots are taken, as in the simulator."""
+    restores: Restores | None = None
+    """The same for restores and rehearsals."""

@@ -132,6 +132,33 @@ class SnapshotSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreSettings:
+    """With which rights state is put back, and how often that is rehearsed."""
+
+    token_secret: Annotated[str, Setting("RESTORE_NOMAD_TOKEN_SECRET", pattern=r"[0-9A-Za-z-]{1,127}")] = (
+        "nomad-management-token"  # noqa: S105 -- a name
+    )
+    """Name of the Key Vault secret with a Nomad management token: restoring and listing root keys ask for no less."""
+
+    consul_token_secret: Annotated[str, Setting("RESTORE_CONSUL_TOKEN_SECRET", pattern=r"[0-9A-Za-z-]{1,127}")] = (
+        "consul-snapshot-token"  # noqa: S105 -- a name
+    )
+    """Name of the Key Vault secret with a Consul management token."""
+
+    schedule: Annotated[str, Setting("REHEARSAL_SCHEDULE", pattern=r"\S+( \S+){5}")] = "0 50 * * * *"
+    """When the rehearsal timer runs: six fields, seconds first (NCRONTAB), UTC. It keeps the canaries and reads verdicts."""
+
+    interval: Annotated[timedelta, Setting("REHEARSAL_INTERVAL_SECONDS", at_least=60)] = timedelta(days=1)
+    """The newest snapshot is rehearsed, and an old one read anew, this long after the last time."""
+
+    patience: Annotated[timedelta, Setting("REHEARSAL_PATIENCE_SECONDS", at_least=60)] = timedelta(hours=1)
+    """A rehearsal without a verdict after this long has failed."""
+
+    drill: Annotated[str, Setting("REHEARSAL_JOB", pattern=r"[A-Za-z0-9._-]{0,127}")] = "restore-drill"
+    """Name of the parameterized Nomad job that rehearses (`nomad-jobs/restore-drill.nomad.hcl`); empty: no rehearsals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All of them."""
 
@@ -141,6 +168,7 @@ class Settings:
     autoscale: AutoscaleRules
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
     retention: RetentionRules = field(default_factory=RetentionRules)
+    restores: RestoreSettings = field(default_factory=RestoreSettings)
     pools: Annotated[tuple[Pool, ...], Setting("POOLS")] = field(default=())
     """JSON list of the pools; see `docs/settings.md` for its keys."""
 
@@ -149,7 +177,15 @@ class Settings:
         return next((pool for pool in self.pools if pool.name == name), None)
 
 
-SECTIONS = (NomadSettings, AzureSettings, DoorSettings, AutoscaleRules, SnapshotSettings, RetentionRules)
+SECTIONS = (
+    NomadSettings,
+    AzureSettings,
+    DoorSettings,
+    AutoscaleRules,
+    SnapshotSettings,
+    RetentionRules,
+    RestoreSettings,
+)
 
 
 def load(environment: Mapping[str, str]) -> Settings:
@@ -165,6 +201,7 @@ def load(environment: Mapping[str, str]) -> Settings:
             autoscale=sections[3],
             snapshots=sections[4],
             retention=sections[5],
+            restores=sections[6],
             pools=pools,
         )
         problems += contradictions(settings)

@@ -10,6 +10,7 @@ from keeper import settings as _settings
 from keeper.azure.corridor import StorageCorridor
 from keeper.azure.data_keys import VaultDataKeys
 from keeper.azure.identity import managed_identity
+from keeper.azure.keystores import DRILLS, BlobKeystores, Left
 from keeper.azure.leases import BlobLeases
 from keeper.azure.metrics import MonitorUtilisation
 from keeper.azure.records import BlobRecords
@@ -19,12 +20,15 @@ from keeper.azure.snapshots import BlobSnapshots
 from keeper.azure.storage import Container
 from keeper.clock import Clock, SystemClock
 from keeper.controllers import answers, inbox
+from keeper.core import keystores
 from keeper.core.messages import Controller, Message
 from keeper.core.operations import Operation
 from keeper.nomad.cluster import NomadHttp
+from keeper.nomad.restoring import NomadCanaries, NomadDrills, NomadRestore, root_keys
 from keeper.nomad.session import NomadSession
 from keeper.nomad.snapshots import NomadSnapshots
 from keeper.ports import Corridor, Records, World
+from keeper.restore_ports import Restores
 from keeper.settings import Settings
 from keeper.snapshot_ports import Snapshots
 
@@ -75,6 +79,7 @@ def world() -> World:
         clock=ours.clock,
         settings=settings(),
         snapshots=_snapshots(secrets),
+        restores=_restores(secrets),
     )
 
 
@@ -132,7 +137,32 @@ def _snapshots(secrets: VaultSecrets) -> Snapshots:
         if ours.copy_blobs
         else None,
         keys=VaultDataKeys(azure.vault, ours.key, credential=_credential()),
+        keystores=_keystores(secrets),
     )
+
+
+def _restores(secrets: VaultSecrets) -> Restores:
+    """Where state is put back, and where that is rehearsed."""
+    ours, azure = settings().restores, settings().azure
+    keeper = _session(secrets, settings().nomad.token_secret)
+    verdicts = Left(azure.blobs, DRILLS, credential=_credential())
+    return Restores(
+        targets=(NomadRestore(_session(secrets, ours.token_secret), secret=ours.token_secret),),
+        canaries=NomadCanaries(keeper),
+        keystores=_keystores(secrets),
+        drills=NomadDrills(keeper, ours.drill, verdicts.read),
+    )
+
+
+def _keystores(secrets: VaultSecrets) -> BlobKeystores:
+    manager = _session(secrets, settings().restores.token_secret)
+    left = Left(settings().azure.blobs, keystores.CONTAINER, credential=_credential())
+    return BlobKeystores(left, lambda: root_keys(manager))
+
+
+def _session(secrets: VaultSecrets, token: str) -> NomadSession:
+    nomad = settings().nomad
+    return NomadSession(nomad, token=_secret(secrets, token), ca=_secret(secrets, nomad.ca_secret))
 
 
 @cache

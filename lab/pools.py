@@ -104,6 +104,7 @@ def settings_of(
         "NOMAD_CA_SECRET": CA_SECRET,
         "AUTOSCALE_SCHEDULE": "*/30 * * * * *",
         "SNAPSHOT_SCHEDULE": "0 20 * * * *",
+        "REHEARSAL_SCHEDULE": "0 50 * * * *",
         "POOLS": json.dumps([pool.setting() for pool in pools]),
         **(changes or {}),
     }

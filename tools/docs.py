@@ -24,6 +24,7 @@ TITLES = {
     AutoscaleRules: "Autoscale and limits",
     settings.SnapshotSettings: "Snapshots",
     RetentionRules: "How long snapshots are kept",
+    settings.RestoreSettings: "Restores and rehearsals",
 }
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from keeper.controllers import autoscale, snapshot
+from keeper.controllers import autoscale, rehearsal, restore, snapshot_operations
 from keeper.core.messages import Controller, Message, parse_message
 from keeper.errors import LostLease, Transient
 from keeper.ports import Records, World
@@ -12,7 +12,9 @@ from keeper.telemetry import Event, event
 
 TICKS: Mapping[Controller, Callable[[World, Message], object]] = {
     Controller.AUTOSCALE: autoscale.run,
-    Controller.SNAPSHOT: snapshot.run,
+    Controller.SNAPSHOT: snapshot_operations.run,
+    Controller.RESTORE: restore.run,
+    Controller.REHEARSAL: rehearsal.run,
 }
 
 

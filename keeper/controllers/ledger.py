@@ -74,10 +74,10 @@ class Ledger:
             return None
         return operations.from_json(cast("Mapping[str, object]", json.loads(stored.body))), stored.version
 
-    def save_operation(self, operation: Operation, version: str | None) -> None:
-        """Write an operation if it is still as it was read (None: if it is new)."""
+    def save_operation(self, operation: Operation, version: str | None) -> str:
+        """Write an operation if it is still as it was read (None: if it is new); the new version."""
         body = json.dumps(operations.to_json(operation)).encode()
-        self._records.save(operation_name(operation.id), body, version=version)
+        return self._records.save(operation_name(operation.id), body, version=version)
 
     def decide(self, controller: str, record: Mapping[str, object], at: datetime) -> None:
         """Add one decision record."""
