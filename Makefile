@@ -32,6 +32,18 @@ bench: setup ## Measure what is promised; writes build/bench.json
 mutants: setup ## Plant faults and see that the tests catch each of them
 	$(RUN) tools/mutants.py
 
+.PHONY: package
+package: setup ## Zip what is deployed into build/app.zip
+	@$(RUN) tools/package.py
+
+.PHONY: bundle
+bundle: setup ## Pack the node program into cloud-init/bundle.json
+	@$(RUN) tools/bundle_node.py
+
+.PHONY: storage
+storage: setup ## Install the lab's storage account (done by itself when first needed)
+	@$(RUN) -c "from lab.storage import install_azurite; print(install_azurite().script)"
+
 .PHONY: docs
 docs: setup ## Write the generated pages: settings, events
 	$(RUN) tools/docs.py

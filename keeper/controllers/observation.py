@@ -8,13 +8,13 @@ from keeper.core import demand, scaling, templates
 from keeper.core.memory import GrowthFailure, Memory
 from keeper.core.model import Instance, JobKey, JobSpec, PoolName
 from keeper.core.view import Claim, Gap, View
-from keeper.errors import Transient
+from keeper.errors import Gone, Transient
 from keeper.ports import OperationStatus, World
 from keeper.telemetry import Event, event
 
 
 class Observation:
-    """Reads one view, remembering which reads failed. Only `Transient` becomes a gap; all else fails the tick."""
+    """Reads one view, remembering which reads failed. What is `Transient`, or `Gone` since it was listed, becomes a gap; all else fails the tick."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -43,7 +43,7 @@ class Observation:
     def _read[T](self, gap: Gap, read: Callable[[], T], otherwise: T) -> T:
         try:
             return read()
-        except Transient as exc:
+        except (Transient, Gone) as exc:  # gone between a list and a closer look: the next tick's list will not have it
             self._gaps.add(gap)
             event(Event.READ_FAILED, what=gap, why=str(exc))
             return otherwise

@@ -26,6 +26,11 @@ def p99(samples: Sequence[float]) -> float:
     return quantiles(samples, n=100)[98] if len(samples) >= 100 else max(samples)
 
 
+def p95(samples: Sequence[float]) -> float:
+    """The 95th percentile."""
+    return quantiles(samples, n=20)[18]
+
+
 def p50(samples: Sequence[float]) -> float:
     """The median."""
     return median(samples)
