@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from keeper.core.fit import Bin, Room
+from keeper.core.bins import Bin
+from keeper.core.fit import Room
 from keeper.core.load import IDLE, Load, Loads
 from keeper.core.market import Market
 from keeper.core.memory import Growth, Memory

@@ -10,10 +10,11 @@ from dataclasses import replace
 from math import ceil
 
 from keeper.core.asks import ask
+from keeper.core.bins import Bin
 from keeper.core.candidates import Candidate, candidates
 from keeper.core.disruption import metas, objection
 from keeper.core.draft import Draft
-from keeper.core.fit import Bin, Move
+from keeper.core.fit import Move
 from keeper.core.model import DrainStatus, Instance, InstanceState, JobKey, JobKind, PoolName, Resources
 from keeper.core.plan import Drain, Reason
 from keeper.core.pressure import is_pressed
@@ -107,7 +108,7 @@ def _fits_elsewhere(draft: Draft, each: Candidate, own: Bin) -> bool:
     """Move all its work to the other nodes, for the rest of this tick when that succeeds, else not at all."""
     shelf = draft.free.shelf(own)
     shelf.remove(own)
-    moves: list[Move] = []
+    moves = list[Move]()
     groups = Counter((allocation.job, allocation.group) for allocation in each.load.work)
     for (job, group), count in sorted(groups.items()):
         spec = draft.view.jobs[job]

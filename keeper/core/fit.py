@@ -1,4 +1,4 @@
-"""Bin packing as Nomad does it: cpu, cores, memory, disk, static ports, devices, distinct hosts and properties.
+"""Bin packing as Nomad does it, largest first, for thousands of allocations at once.
 
 A shelf holds bins that look alike in the order of Nomad's binpack score, fullest first, so that the first bin that takes
 an allocation is the one Nomad would score highest (nomad/structs/funcs.go ScoreFitBinPack; facts in nomad.md). Equal
@@ -8,46 +8,19 @@ allocations are placed in bulk: a bin that took one is fuller than before and th
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from keeper.core.asks import Ask
+from keeper.core.bins import Bin, Size, company, free_devices, how_many, is_picky, properties, size_at, take_devices
 from keeper.core.constraints import Verdict, is_unique
-from keeper.core.model import Device, Distinct, JobKey, Node, Operand, Resources, TaskGroup
-from keeper.core.places import Place, about_one_node, device_suits, holds_on, property_at
+from keeper.core.model import Distinct, Resources
+from keeper.core.places import Place, about_one_node, holds_on, property_at
+
+SMALL = 200
+"""Up to so many allocations several orders of packing are compared; beyond, the usual one is close to the best."""
 
 FEW = 8
 """Up to so many moved bins are re-inserted one by one; more are sorted anew."""
-
-
-@dataclass(slots=True, eq=False)
-class Bin:
-    """A node, or one to come, with what is still free on it. Mutable: it never leaves the planning of one tick."""
-
-    place: Place
-    node: Node | None
-    cpu: int
-    cores: int
-    memory: int
-    disk: int
-    ports: set[int] = field(default_factory=set[int])
-    devices: Counter[Device] = field(default_factory=Counter[Device])
-    tenants: set[object] = field(default_factory=set[object])
-    """Jobs and task groups here whose allocations must stay apart."""
-    key: tuple[float, int] = (0.0, 0)
-
-    def free(self) -> Resources:
-        """What is left."""
-        return Resources(self.cpu, self.cores, self.memory, self.disk)
-
-
-class Size(NamedTuple):
-    """What one allocation takes at a place: cores take their share of MHz with them."""
-
-    cpu: int
-    cores: int
-    memory: int
-    disk: int
 
 
 class Move(NamedTuple):
@@ -57,24 +30,6 @@ class Move(NamedTuple):
     ask: Ask
     size: Size
     times: int
-
-
-def bin_of(place: Place, node: Node | None, free: Resources) -> Bin:
-    """A bin with so much free and nothing on it that must stay apart."""
-    devices = Counter({device: device.count for device in place.devices})
-    ports: set[int] = set(node.reserved_ports) if node else set()
-    return Bin(place, node, free.cpu, free.cores, free.memory, free.disk, ports, devices)
-
-
-def size_at(group: TaskGroup, place: Place) -> Size | None:
-    """What the group takes there, or None when it asks for cores and the place has none to reserve."""
-    asked = group.resources
-    if asked.cores == 0:
-        return Size(asked.cpu, 0, asked.memory, asked.disk)
-    if place.total.cores == 0:
-        return None
-    per_core = place.total.cpu // place.total.cores
-    return Size(asked.cpu + asked.cores * per_core, asked.cores, asked.memory, asked.disk)
 
 
 class Shelf:
@@ -114,12 +69,12 @@ class Shelf:
         asked, cpu, memory = most, size.cpu, size.memory
         touched: list[Move] = []
         start = bisect_left(self.bins, (self._fullness(cpu, memory), -1), key=_key)
-        picky = _is_picky(ask)
+        picky = is_picky(ask)
         for index in range(start, len(self.bins)):
             each = self.bins[index]
             if each.cpu < cpu or each.memory < memory:
                 continue
-            count = _how_many(each, size, asked)
+            count = how_many(each, size, asked)
             if picky and count:
                 count = self._how_many_apart(each, ask, count)
             if count:
@@ -145,10 +100,10 @@ class Shelf:
         if group.static_ports:
             count = 0 if group.static_ports & each.ports else 1
         if group.distinct is not Distinct.NO:
-            count = 0 if _company(ask) in each.tenants else min(count, 1)
+            count = 0 if company(ask) in each.tenants else min(count, 1)
         for device in group.devices:
-            count = min(count, _free_devices(each, device.name) // max(device.count, 1))
-        for target, limit in _properties(group):
+            count = min(count, free_devices(each, device.name) // max(device.count, 1))
+        for target, limit in properties(group):
             count = min(count, limit - self.spread[self._trait(each, ask, target)])
         return max(count, 0)
 
@@ -161,11 +116,11 @@ class Shelf:
         if group.static_ports:
             each.ports = each.ports | group.static_ports if count > 0 else each.ports - group.static_ports
         if group.distinct is not Distinct.NO:
-            company = {_company(ask)}
-            each.tenants = each.tenants | company if count > 0 else each.tenants - company
+            apart = {company(ask)}
+            each.tenants = each.tenants | apart if count > 0 else each.tenants - apart
         for device in group.devices:
-            _take_devices(each, device.name, device.count * count)
-        for target, _ in _properties(group):
+            take_devices(each, device.name, device.count * count)
+        for target, _ in properties(group):
             self.spread[self._trait(each, ask, target)] += count
 
     def _trait(self, each: Bin, ask: Ask, target: str) -> tuple[object, ...]:
@@ -207,6 +162,11 @@ class Room:
             left -= shelf.place_in(ask, left, moves) if left else 0
         return ask.count - left
 
+    def largest(self) -> Resources:
+        """The size of the largest place, for telling large asks from small ones."""
+        totals = [shelf.place.total for shelf in self.shelves]
+        return max(totals, key=lambda each: (each.cpu, each.memory), default=Resources())
+
     def undo(self, moves: list[Move]) -> None:
         """Take moves back."""
         while moves:
@@ -214,71 +174,49 @@ class Room:
             self.shelf(move.bin).undo(move)
 
 
-def fill(room: Room, asks: Iterable[Ask]) -> tuple[list[Ask], list[Move]]:
-    """Put every ask as far as it goes, in the order given; what is left over, and the moves."""
-    left: list[Ask] = []
+def fill(room: Room, asks: Sequence[Ask]) -> tuple[list[Ask], list[Move]]:
+    """Put every ask as far as it goes, largest first; what is left over, in the order given, and the moves."""
+    rows = orders(asks, room.largest())
+    best: tuple[list[Ask], list[Ask]] | None = None
+    for row in rows:
+        left, moves = _fill(room, row, asks)
+        if not left or len(rows) == 1:
+            return left, moves
+        room.undo(moves)
+        if best is None or total(left) < total(best[0]):
+            best = left, row
+    return _fill(room, best[1], asks) if best is not None else ([], [])
+
+
+def orders(asks: Sequence[Ask], whole: Resources) -> list[list[Ask]]:
+    """Largest first, by the share that is scarcest; for few allocations also by other readings of "large"."""
+
+    def shares(ask: Ask) -> tuple[float, float, float]:
+        size = ask.group.resources
+        cpu = size.cpu / max(whole.cpu, 1) + size.cores / max(whole.cores, 1)
+        return cpu, size.memory / max(whole.memory, 1), size.disk / max(whole.disk, 1)
+
+    by_largest = sorted(asks, key=lambda ask: (-max(shares(ask)), -sum(shares(ask)), ask.key))
+    if total(asks) > SMALL:
+        return [by_largest]
+    return [
+        by_largest,
+        sorted(asks, key=lambda ask: (-sum(shares(ask)), ask.key)),
+        sorted(asks, key=lambda ask: (-shares(ask)[0], -shares(ask)[1], ask.key)),
+        sorted(asks, key=lambda ask: (-shares(ask)[1], -shares(ask)[0], ask.key)),
+    ]
+
+
+def total(asks: Iterable[Ask]) -> int:
+    """How many allocations the asks add up to."""
+    return sum(ask.count for ask in asks)
+
+
+def _fill(room: Room, row: Iterable[Ask], asks: Iterable[Ask]) -> tuple[list[Ask], list[Move]]:
     moves: list[Move] = []
-    for each in asks:
-        rest = each.count - room.place(each, moves)
-        if rest:
-            left.append(each.of(rest))
-    return left, moves
+    placed = {ask.key: room.place(ask, moves) for ask in row}
+    return [ask.of(rest) for ask in asks if (rest := ask.count - placed[ask.key])], moves
 
 
 def _key(each: Bin) -> tuple[float, int]:
     return each.key
-
-
-def _is_picky(ask: Ask) -> bool:
-    group = ask.group
-    return bool(
-        group.static_ports
-        or group.devices
-        or group.distinct is not Distinct.NO
-        or any(constraint.operand is Operand.DISTINCT_PROPERTY for constraint in group.constraints)
-        or about_one_node(ask.needs)
-    )
-
-
-def _how_many(each: Bin, size: Size, most: int) -> int:
-    """How many allocations of that size the bin takes by resources alone."""
-    for free, taken in (
-        (each.cpu, size.cpu),
-        (each.memory, size.memory),
-        (each.disk, size.disk),
-        (each.cores, size.cores),
-    ):
-        if taken:
-            most = min(most, free // taken)
-    return max(most, 0)
-
-
-def _company(ask: Ask) -> object:
-    """Whom the ask's allocations keep away from: its job's, or its own group's."""
-    return ask.spec.key if ask.group.distinct is Distinct.JOB else ask.key
-
-
-def companies(job: JobKey, group: str) -> tuple[object, object]:
-    """The names under which an allocation of that group keeps others away."""
-    return job, (job, group)
-
-
-def _properties(group: TaskGroup) -> list[tuple[str, int]]:
-    """Each property that must differ, and how many allocations may share a value."""
-    return [
-        (constraint.left, int(constraint.right) if constraint.right.isdecimal() else 1)
-        for constraint in group.constraints
-        if constraint.operand is Operand.DISTINCT_PROPERTY
-    ]
-
-
-def _free_devices(each: Bin, name: str) -> int:
-    return sum(count for device, count in each.devices.items() if device_suits(device, name))
-
-
-def _take_devices(each: Bin, name: str, count: int) -> None:
-    for device in each.devices:
-        if device_suits(device, name):
-            taken = min(each.devices[device], count) if count > 0 else count
-            each.devices[device] -= taken
-            count -= taken

@@ -73,7 +73,8 @@ def finish(draft: Draft) -> None:
     for name, stock in draft.stocks.items():
         useless = [each for each in stock.late if each.name.lower() not in draft.others and not each.protected]
         done = [instance for node in draft.leaving_for_good(stock) if (instance := _deletable(draft, stock, node))]
-        spare = max(stock.existing - len(stock.late) - stock.pool.minimum, 0)
+        alive = sum(each.state is not InstanceState.DELETING for each in stock.instances or ())
+        spare = max(alive - len(stock.late) - stock.pool.minimum, 0)
         if name in growing and (done or useless):
             draft.reject(f"deleting from {name}", "its growth comes first")
             continue

@@ -1,12 +1,13 @@
 """What may still be bought: pool maxima, limits over all pools, set-asides; and which pool serves an ask best."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 
 from keeper.core.asks import Ask
+from keeper.core.bins import Bin, size_at
 from keeper.core.constraints import Verdict
-from keeper.core.fit import Bin, Move, Shelf, size_at
+from keeper.core.fit import Move, Shelf, orders, total
 from keeper.core.model import PoolName, Provisioning, Resources
 from keeper.core.rooms import Rooms
 from keeper.core.rules import AutoscaleRules
@@ -14,9 +15,6 @@ from keeper.core.setasides import aside_for
 from keeper.core.skus import cores_of
 from keeper.core.stock import Stock
 from keeper.core.view import View
-
-SMALL = 200
-"""Up to so many allocations several orders of packing are compared; beyond, the usual one is close to the best."""
 
 
 @dataclass(slots=True)
@@ -104,9 +102,9 @@ class Market:
         if shelf is None or most == 0:
             return None
         suitable = [ask for ask in asks if shelf.place.answer(ask.needs).verdict is Verdict.HOLDS]
-        orders = _orders(suitable, shelf.place.total)
-        found = [packing for order in orders if (packing := self._pack(name, order, asks, most)) is not None]
-        return min(found, key=lambda packing: (_total(packing.left), packing.count, packing.waste), default=None)
+        rows = orders(suitable, shelf.place.total)
+        found = [packing for order in rows if (packing := self._pack(name, order, asks, most)) is not None]
+        return min(found, key=lambda packing: (total(packing.left), packing.count, packing.waste), default=None)
 
     def _pack(self, name: PoolName, order: list[Ask], asks: list[Ask], most: int) -> Packing | None:
         shelf = self.rooms.of_new(name, 0)
@@ -218,30 +216,7 @@ def _cost_left(stocks: Mapping[PoolName, Stock], held: Mapping[PoolName, int], r
     return rules.max_cost - spent if rules.max_cost else float("inf")
 
 
-def _orders(asks: list[Ask], whole: Resources) -> list[list[Ask]]:
-    """Largest first, by the share that is scarcest; for few allocations also by other readings of "large"."""
-
-    def shares(ask: Ask) -> tuple[float, float, float]:
-        size = ask.group.resources
-        cpu = size.cpu / max(whole.cpu, 1) + size.cores / max(whole.cores, 1)
-        return cpu, size.memory / max(whole.memory, 1), size.disk / max(whole.disk, 1)
-
-    by_largest = sorted(asks, key=lambda ask: (-max(shares(ask)), -sum(shares(ask)), ask.key))
-    if _total(asks) > SMALL:
-        return [by_largest]
-    return [
-        by_largest,
-        sorted(asks, key=lambda ask: (-sum(shares(ask)), ask.key)),
-        sorted(asks, key=lambda ask: (-shares(ask)[0], -shares(ask)[1], ask.key)),
-        sorted(asks, key=lambda ask: (-shares(ask)[1], -shares(ask)[0], ask.key)),
-    ]
-
-
 def _waste(shelf: Shelf) -> float:
     whole = shelf.place.total
     unused = sum(each.cpu / max(whole.cpu, 1) + each.memory / max(whole.memory, 1) for each in shelf.bins)
     return unused / (2 * len(shelf.bins)) if shelf.bins else 0.0
-
-
-def _total(asks: Iterable[Ask]) -> int:
-    return sum(ask.count for ask in asks)

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from keeper.core.asks import AskKey
-from keeper.core.fit import Bin, Room, Shelf, bin_of, companies
+from keeper.core.bins import Bin, bin_of, companies
+from keeper.core.fit import Room, Shelf
 from keeper.core.load import IDLE, Loads
 from keeper.core.model import Allocation, Distinct, JobKey, Node, NodeId, Operand, PoolName, Template
 from keeper.core.places import Place, place_of_node, place_of_template, property_at
