@@ -16,7 +16,6 @@ from keeper.controllers.taking import Asked, finish, load_manifest, storing, tak
 from keeper.core import retention, snapshot_plan, snapshot_status
 from keeper.core.messages import Controller, Kind, Message
 from keeper.core.retention import Held, Listing
-from keeper.core.snapshot_plan import SnapshotPlan
 from keeper.core.snapshot_status import ProductStatus, Status
 from keeper.core.snapshots import BadSnapshot, Manifest, Part, Product, Reason
 from keeper.errors import Permanent
@@ -98,11 +97,11 @@ def _act(tick: Tick, message: Message, status: Status) -> Status:
     cluster, settings = tick.world.settings.snapshots.cluster, tick.world.settings.snapshots
     listing, copies = _look(tick, cluster)
     products = tuple(source.product for source in tick.backups.sources)
-    plan = snapshot_plan.plan_snapshots(
-        listing, copies, products, _forced(message, listing, products), settings.interval
-    )
-    _finish_and_take(tick, plan, listing)
-    if plan.finish or tick.taken:
+    if _finish(tick, listing):
+        listing = _again(tick.backups.store, cluster)
+    forced = _forced(message, listing, products)
+    _take(tick, snapshot_plan.due(listing, products, forced, settings.interval), listing)
+    if tick.taken:
         listing = _again(tick.backups.store, cluster)
     _copy(tick, listing, copies)
     for product in products:
@@ -133,15 +132,21 @@ def _again(store: SnapshotStore, cluster: str) -> Listing:
         return store.listing(cluster)
 
 
-def _finish_and_take(tick: Tick, plan: SnapshotPlan, listing: Listing) -> None:
-    for held in plan.finish:
+def _finish(tick: Tick, listing: Listing) -> bool:
+    """Finish what cut runs left; whether there was any."""
+    left = snapshot_plan.cut(listing)
+    for held in left:
         with tick.attempting(held.name.product):
             finish(tick.backups.store, held, tick.lease)
             event(Event.SNAPSHOT_FINISHED, snapshot=held.name.stem)
             tick.said.append(f"finished {held.name.stem}, which a cut run left")
+    return bool(left)
+
+
+def _take(tick: Tick, due: Collection[Product], listing: Listing) -> None:
     asked = Asked(tick.world.settings.snapshots, listing.now, tick.accept)
     for source in tick.backups.sources:
-        if source.product in plan.take:
+        if source.product in due:
             with tick.attempting(source.product):
                 _note(tick, take(tick.backups, source, listing, tick.lease, asked))
 

@@ -26,13 +26,14 @@ BITE = 64 * 1024
 STEP = 512 * 1024
 """Packed bytes taken in, and unpacked bytes given out, at a time."""
 
+GZIP_MAGIC = b"\x1f\x8b"
 GZIP_START = re.compile(rb"\x1f\x8b\x08\x00\x00\x00\x00\x00[\x00\x02\x04]\xff", re.DOTALL)
 """Deflate, no flags, no time, unknown system: all that Go's compressor writes (https://pkg.go.dev/compress/gzip#Header)."""
 
 BLOCK = 512
 META, STATE, SUMS = MEMBERS = ("meta.json", "state.bin", "SHA256SUMS")
 LARGEST_SMALL = {META: 256 * 1024, SUMS: 1024}
-UNPACKED_FREELY = 1024 * 1024
+UNPACKED_FREELY = 16 * 1024 * 1024
 """Below this the ratio says nothing: an almost empty state packs very well."""
 
 
@@ -98,7 +99,8 @@ class ArchiveCheck:
         return Facts(meta.index, meta.term, meta.servers, self._tar.state_bytes, self._packed, digest)
 
     def _check_start(self) -> None:
-        if len(self._start) == 10 and not GZIP_START.fullmatch(self._start):  # noqa: PLR2004 -- as above
+        whole = len(self._start) == 10  # noqa: PLR2004 -- as above
+        if not GZIP_MAGIC.startswith(self._start[:2]) or (whole and not GZIP_START.fullmatch(self._start)):
             raise BadSnapshot(Reason.NOT_AN_ARCHIVE, f"it starts with {self._start.hex()}, not as Go's gzip does")
 
     def _inflate(self, data: memoryview) -> Iterator[bytes]:

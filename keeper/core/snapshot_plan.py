@@ -1,7 +1,6 @@
 """Which snapshots are due, which runs were cut and can be finished, which copies are missing, and whether an archive is sane. Pure."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from keeper.core.archive import Facts
@@ -22,26 +21,16 @@ TELLING_GROWTH = 256 * 1024 * 1024
 """A state that is both larger than this and that many times the last one did not come about in one interval."""
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotPlan:
-    """What one tick does, in this order; retention is planned when all of it went well."""
-
-    finish: Sequence[Held]
-    take: Sequence[Product]
-    copy: Sequence[Held]
+def due(
+    listing: Listing, products: Sequence[Product], forced: Collection[Product], interval: timedelta
+) -> list[Product]:
+    """The products to take a snapshot of, by the storage account's clock; `forced` are taken though not due."""
+    return [product for product in products if product in forced or is_due(listing, product, interval)]
 
 
-def plan_snapshots(
-    listing: Listing,
-    copies: Listing | None,
-    products: Sequence[Product],
-    forced: Collection[Product],
-    interval: timedelta,
-) -> SnapshotPlan:
-    """All by the storage account's clock. `copies` is None without a second account; `forced` are taken though not due."""
-    finish = [held for held in sorted(listing.held) if is_cut(held, listing.now)]
-    take = [product for product in products if product in forced or is_due(listing, product, interval)]
-    return SnapshotPlan(finish, take, () if copies is None else missing(listing, copies)[:COPIES_AT_ONCE])
+def cut(listing: Listing) -> list[Held]:
+    """What cut runs left that only lacks its manifest, oldest first."""
+    return [held for held in sorted(listing.held) if is_cut(held, listing.now)]
 
 
 def is_cut(held: Held, now: datetime) -> bool:
