@@ -18,6 +18,7 @@ from keepernode.health import Pulse, serve
 from keepernode.here import Here, find_here
 from keepernode.identity import Identity, IdentityEndpoint
 from keepernode.journal import complain, tell
+from keepernode.keystore import KeystoreConfig, keep
 from keepernode.leaving import Leaver, follow_events
 from keepernode.linux import LinuxMachine
 from keepernode.places import RUN, USER_DATA
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=what)
         made.set_defaults(run=run)
-        if name != "watch":
+        if name not in {"watch", "keystore"}:
             made.add_argument("--user-data", type=Path, default=Path(USER_DATA), help="the decoded userData, verified")
         return made
 
@@ -70,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     command("health", _health, "serve /health for the health extension and /metrics for Prometheus")
     watch = command("watch", _watch, "follow Nomad's events and nudge the keeper (servers)")
     watch.add_argument("--config", type=Path, required=True, help="JSON file; fields: keepernode/watch/config.py")
+    keystore = command(
+        "keystore", _keystore, "deposit Nomad's root keys for snapshots, put back missing ones (servers before 1.9)"
+    )
+    keystore.add_argument("--config", type=Path, required=True, help="JSON file; fields: keepernode/keystore.py")
     return parser
 
 
@@ -141,6 +146,12 @@ def _health(chosen: argparse.Namespace) -> int:
     scrape = serve("0.0.0.0", ports.metrics, {"/metrics": pulse.metrics})  # noqa: S104 - the network rules say who may scrape; gauges only
     threading.Thread(target=scrape.serve_forever, daemon=True).start()
     probe.serve_forever()
+    return 0
+
+
+def _keystore(chosen: argparse.Namespace) -> int:
+    config = KeystoreConfig.read(chosen.config)
+    keep(_machine(config.identity_client_id), config)
     return 0
 
 
