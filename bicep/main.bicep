@@ -107,13 +107,7 @@ param vault bool = false
 
 /*** PARAMETERS: state and secrets ***/
 @description('Optional. How copies of the state are kept.')
-param storageRedundancy
-  | 'Standard_GZRS'
-  | 'Standard_RAGZRS'
-  | 'Standard_GRS'
-  | 'Standard_RAGRS'
-  | 'Standard_ZRS'
-  | 'Standard_LRS' = 'Standard_GZRS'
+param storageRedundancy 'Standard_GZRS' | 'Standard_RAGZRS' | 'Standard_GRS' | 'Standard_RAGRS' = 'Standard_GZRS'
 
 @description('Optional. Days that a snapshot of each tier, and a line of the audit log, can be neither changed nor deleted.')
 param retentionDays { hourly: int, daily: int, weekly: int, monthly: int, audit: int } = {
@@ -391,6 +385,7 @@ module functionApp 'modules/functions/app.bicep' = {
     apiClientId: apiClientId
     operatorSources: operatorSources
     packageUrl: packageUrl
+    zoneRedundant: !empty(zoneList)
     settings: union(keeperSettings, {
       POOLS: poolsSetting(pools, name, groups.compute)
       NOMAD_ADDRESS: 'https://${apiAddress}:${ports.nomadHttp}'

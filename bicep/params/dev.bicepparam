@@ -13,7 +13,7 @@ param clientPools = [
   { name: 'spot', min: 0, max: 3, sku: 'Standard_D2s_v5', priority: 'Spot', order: 5, price: '0.030' }
 ]
 param consul = { mode: 'Off', mesh: false }
-param storageRedundancy = 'Standard_LRS'
+param storageRedundancy = 'Standard_GRS'
 param retentionDays = { hourly: 1, daily: 1, weekly: 1, monthly: 1, audit: 7 }
 param logs = { retentionDays: 30, dailyQuotaGb: 2 }
 param backup = { servers: false }

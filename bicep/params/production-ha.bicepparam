@@ -19,7 +19,7 @@ param clientPools = [
 param consul = { mode: 'Dedicated', mesh: true }
 param storageRedundancy = 'Standard_RAGZRS'
 param copyLocation = 'northeurope'
-param customerKeys = 'Software'
+param customerKeys = 'Hardware'
 param logs = {
   retentionDays: 90
   dailyQuotaGb: -1

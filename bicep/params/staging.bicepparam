@@ -14,6 +14,6 @@ param clientPools = [
   { name: 'general', min: 2, max: 5, order: 10, price: '0.230' }
   { name: 'spot', min: 0, max: 5, priority: 'Spot', order: 5, price: '0.060' }
 ]
-param storageRedundancy = 'Standard_ZRS'
+param storageRedundancy = 'Standard_GZRS'
 param retentionDays = { hourly: 2, daily: 7, weekly: 14, monthly: 30, audit: 30 }
 param logs = { retentionDays: 30, dailyQuotaGb: 5 }

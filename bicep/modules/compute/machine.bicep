@@ -79,6 +79,7 @@ resource nic 'Microsoft.Network/networkInterfaces@2024-07-01' = {
   }
 }
 
+// checkov:skip=CKV_AZURE_93 where properties.encryption.type=EncryptionAtRestWithPlatformKey: a key of ours is a parameter (customerKeys), on in production-ha; otherwise the platform's key and encryption at host protect the disk
 resource disk 'Microsoft.Compute/disks@2025-01-02' = if (dataDisk != null) {
   name: 'disk-${name}-data'
   location: house.location
@@ -96,7 +97,7 @@ resource disk 'Microsoft.Compute/disks@2025-01-02' = if (dataDisk != null) {
   }
 }
 
-// checkov:skip=CKV_AZURE_50: monitoring and Entra ID login are extensions, and both are asked for; extensions are installed by this template only
+// checkov:skip=CKV_AZURE_50: monitoring and Entra ID login are extensions, and both are asked for; this template alone installs them
 resource machine 'Microsoft.Compute/virtualMachines@2025-04-01' = {
   name: name
   location: house.location

@@ -27,6 +27,7 @@ param floor int
 param properties resourceInput<'Microsoft.Compute/virtualMachineScaleSets@2024-11-01'>.properties
 
 /*** RESOURCES ***/
+// checkov:skip=CKV_AZURE_95 where properties.orchestrationMode=Flexible: Azure upgrades images of Uniform sets only; here it patches in place (patchMode) and the keeper replaces instances
 @onlyIfNotExists()
 resource scaleSet 'Microsoft.Compute/virtualMachineScaleSets@2024-11-01' = {
   name: name

@@ -33,6 +33,7 @@ param workspaceId string
 param collectionRuleId string
 
 /*** RESOURCES ***/
+// checkov:skip=CKV_AZURE_95 where properties.orchestrationMode=Flexible: Azure upgrades images of Uniform sets only; here it patches in place (patchMode) and the keeper replaces instances
 resource scaleSet 'Microsoft.Compute/virtualMachineScaleSets@2024-11-01' = {
   name: name
   location: location

@@ -37,6 +37,7 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
 }
 
 @description('Signs the certificates of every agent.')
+// checkov:skip=CKV_AZURE_112 where properties.kty=EC: keys live in a hardware module with customerKeys = 'Hardware', as production-ha does; otherwise Azure keeps them in software
 resource authority 'Microsoft.KeyVault/vaults/keys@2024-11-01' = {
   parent: vault
   name: 'nomad-ca'
@@ -50,6 +51,7 @@ resource authority 'Microsoft.KeyVault/vaults/keys@2024-11-01' = {
 }
 
 @description('Wraps the data key of every snapshot.')
+// checkov:skip=CKV_AZURE_112 where properties.kty=RSA: keys live in a hardware module with customerKeys = 'Hardware', as production-ha does; otherwise Azure keeps them in software
 resource snapshots 'Microsoft.KeyVault/vaults/keys@2024-11-01' = {
   parent: vault
   name: 'nomad-snapshots'
@@ -63,6 +65,7 @@ resource snapshots 'Microsoft.KeyVault/vaults/keys@2024-11-01' = {
 }
 
 @description('Encrypts managed disks.')
+// checkov:skip=CKV_AZURE_112 where properties.kty=RSA: keys live in a hardware module with customerKeys = 'Hardware', as production-ha does; otherwise Azure keeps them in software
 resource machines 'Microsoft.KeyVault/vaults/keys@2024-11-01' = if (encryptsDisks) {
   parent: vault
   name: 'machine-disks'

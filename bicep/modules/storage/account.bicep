@@ -40,7 +40,6 @@ param containers string[]
 param grants Grant[]
 
 /*** RESOURCES ***/
-// checkov:skip=CKV2_AZURE_1: the data is encrypted twice by the platform, and snapshots a third time by a key of ours before they are sent
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
   location: house.location

@@ -17,6 +17,7 @@ param subnetId string
 param zoneId string
 
 /*** RESOURCES ***/
+// checkov:skip=CKV_AZURE_206 where kind=FileStorage: Azure offers premium files with copies in one region only; the share is a convenience, not a backup
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
   location: house.location

@@ -142,7 +142,7 @@ module artifacts 'account.bicep' = {
   params: {
     house: house
     name: names.artifacts
-    redundancy: 'Standard_ZRS'
+    redundancy: redundancy
     parts: ['blob']
     subnetId: subnetId
     zoneIds: zoneIds
@@ -164,7 +164,7 @@ module host 'account.bicep' = {
   params: {
     house: house
     name: names.host
-    redundancy: 'Standard_ZRS'
+    redundancy: redundancy
     parts: ['blob', 'queue', 'table']
     subnetId: subnetId
     zoneIds: zoneIds
@@ -203,7 +203,7 @@ module second 'account.bicep' = if (!empty(copyLocation)) {
   params: {
     house: union(house, { location: empty(copyLocation) ? house.location : copyLocation })
     name: names.second
-    redundancy: 'Standard_LRS'
+    redundancy: 'Standard_GRS'
     parts: []
     subnetId: subnetId
     zoneIds: zoneIds
@@ -224,7 +224,7 @@ module flowLogs 'account.bicep' = if (flows) {
   params: {
     house: house
     name: names.flows
-    redundancy: 'Standard_ZRS'
+    redundancy: redundancy
     parts: []
     subnetId: subnetId
     zoneIds: zoneIds
@@ -239,7 +239,7 @@ module cache 'account.bicep' = if (recovery) {
   params: {
     house: house
     name: names.cache
-    redundancy: 'Standard_ZRS'
+    redundancy: redundancy
     parts: ['blob']
     subnetId: subnetId
     zoneIds: zoneIds
