@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 _log = logging.getLogger("keeper")
+logging.getLogger("azure").setLevel(logging.WARNING)  # the SDKs tell every request and its headers at INFO
 _log.setLevel(logging.INFO)  # the root of a worker is at WARNING until the host says otherwise
 
 
