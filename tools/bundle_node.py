@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pack cloud-init/node into cloud-init/bundle.json: `{"sha256": hex, "program": base64 of a tar archive under xz}`.
+"""Pack cloud-init/node into cloud-init/bundle.json: `{"sha256": hex, "program": base85 of a tar archive under xz}`.
 
 The same sources give the same archive: names sorted, no times, no owners. userData may hold 64 KB, so comments and
 docstrings stay behind; every line keeps its number, so that a traceback on a machine points into these sources. The
@@ -69,12 +69,12 @@ def archive() -> bytes:
 def bundle() -> dict[str, str]:
     """What the templates read."""
     program = lzma.compress(archive(), preset=9 | lzma.PRESET_EXTREME)
-    return {"sha256": hashlib.sha256(program).hexdigest(), "program": base64.b64encode(program).decode()}
+    return {"sha256": hashlib.sha256(program).hexdigest(), "program": base64.b85encode(program).decode()}
 
 
 def holds_the_sources(kept: dict[str, str]) -> bool:
     """Whether the kept bundle holds just these sources, whichever liblzma packed it, and names its own digest."""
-    program = base64.b64decode(kept["program"])
+    program = base64.b85decode(kept["program"])
     return lzma.decompress(program) == archive() and hashlib.sha256(program).hexdigest() == kept["sha256"]
 
 

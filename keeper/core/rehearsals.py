@@ -102,12 +102,19 @@ def _problems(manifest: Manifest, said: Mapping[str, object]) -> list[str]:
 
 
 def _found(said: Mapping[str, object]) -> Found:
-    counts, canary, job = said.get("counts"), said.get("canary"), said.get("canary_job")
-    if not isinstance(counts, dict) or not isinstance(canary, dict | None) or not isinstance(job, str | None):
-        raise FieldError("verdict", "counts and canaries", counts)
-    numbers = {kind: n for kind, n in cast("dict[str, object]", counts).items() if isinstance(n, int)}
-    items = None if canary is None else {key: str(text) for key, text in cast("dict[str, object]", canary).items()}
+    canary, job = said.get("canary"), said.get("canary_job")
+    if not isinstance(job, str | None):
+        raise FieldError("canary_job", "text or null", job)
+    numbers = {kind: n for kind, n in _fields(said, "counts").items() if isinstance(n, int)}
+    items = None if canary is None else {key: str(text) for key, text in _fields(said, "canary").items()}
     return Found(numbers, str(said.get("leader") or ""), job, items, str(said.get("trouble") or "")[:300])
+
+
+def _fields(said: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = said.get(name)
+    if not isinstance(value, dict):
+        raise FieldError(name, "an object", value)
+    return cast("dict[str, object]", value)
 
 
 def _seconds(said: Mapping[str, object]) -> dict[str, float]:

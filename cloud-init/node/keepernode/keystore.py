@@ -20,10 +20,10 @@ import json
 import re
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from keepernode.clock import rfc3339
-from keepernode.identity import KEY_VAULT, STORAGE
+from keepernode.identity import STORAGE
 from keepernode.journal import tell
 from keepernode.machine import File, must
 from keepernode.problems import Misconfigured, Unreachable, Unsafe, Waiting
@@ -183,7 +183,7 @@ def _vault(
     answer = machine.ask(
         method,
         f"{url}?api-version={VAULT_VERSION}",
-        headers={"Authorization": machine.bearer(KEY_VAULT), "Content-Type": "application/json"},
+        headers={"Authorization": machine.bearer(_audience(config.key_url)), "Content-Type": "application/json"},
         body=json.dumps(asked).encode() if asked else b"",
         trust=Trust(config.ca_file),
     )
@@ -195,6 +195,11 @@ def _vault(
     if answer.status != OK:
         raise Unreachable(f"{url} answers HTTP {answer.status} {answer.text()}", status=answer.status)
     return as_object(answer.json(), "Key Vault's answer")
+
+
+def _audience(url: str) -> str:
+    """A vault's tokens are for its parent domain: `https://vault.azure.net`, and others in sovereign clouds."""
+    return f"https://{urlsplit(url).netloc.partition('.')[2]}"
 
 
 def _reason(answer: Answer) -> str:

@@ -73,7 +73,7 @@ def packed(members, **more):
             member.size = len(text)
             archive.addfile(member, io.BytesIO(text.encode()))
     program = out.getvalue()
-    told = {"sha256": hashlib.sha256(program).hexdigest(), "program": base64.b64encode(program).decode()}
+    told = {"sha256": hashlib.sha256(program).hexdigest(), "program": base64.b85encode(program).decode()}
     return json.dumps(told | more).encode()
 
 
@@ -181,7 +181,7 @@ def test_every_module_is_python_3_10_as_written_and_as_bundled(path):
 @pytest.mark.skipif(PYTHON_3_10 is None, reason="no Python 3.10 here: only its grammar was checked")
 def test_the_program_loads_and_answers_under_python_3_10(tmp_path):
     kept = json.loads(bundle_node.BUNDLE.read_text())
-    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(kept["program"]))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(base64.b85decode(kept["program"]))) as archive:
         archive.extractall(tmp_path, filter="data")
     run = [PYTHON_3_10, "-W", "error", tmp_path / "keeper_node.py"]
 
