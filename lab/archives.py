@@ -16,7 +16,7 @@ from keeper.core.snapshots import Product, WrappedKey
 from keeper.snapshot_ports import Arriving, Observed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 PIECE = 64 * 1024
 
@@ -49,17 +49,26 @@ def gzip_of(plain: bytes, level: int = 6) -> bytes:
 
 def meta_of(state: bytes, index: int = 1229, term: int = 2) -> bytes:
     """A meta.json for that state."""
+    return meta_text(len(state), index, term)
+
+
+def meta_text(size: int, index: int = 1229, term: int = 2) -> bytes:
+    """A meta.json for a state of that size."""
     servers = [{"Suffrage": 0, "ID": f"server-{n}", "Address": f"10.0.10.{n}:4647"} for n in range(3)]
     meta = {"Version": 1, "ID": f"{term}-{index}-1", "Index": index, "Term": term, "Peers": ""}
     return (
-        json.dumps({**meta, "Configuration": {"Servers": servers}, "ConfigurationIndex": 1, "Size": len(state)}) + "\n"
+        json.dumps({**meta, "Configuration": {"Servers": servers}, "ConfigurationIndex": 1, "Size": size}) + "\n"
     ).encode()
 
 
 def sums_of(**members: bytes) -> bytes:
     """SHA256SUMS; underscores in the names stand for dots."""
-    lines = (f"{hashlib.sha256(body).hexdigest()}  {name.replace('_', '.')}\n" for name, body in members.items())
-    return "".join(lines).encode()
+    return sums_text({name.replace("_", "."): hashlib.sha256(body).hexdigest() for name, body in members.items()})
+
+
+def sums_text(digests: Mapping[str, str]) -> bytes:
+    """SHA256SUMS of known digests, in hex."""
+    return "".join(f"{digest}  {name}\n" for name, digest in digests.items()).encode()
 
 
 def archive_of(state: bytes, index: int = 1229, term: int = 2) -> bytes:
