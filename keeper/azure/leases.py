@@ -14,6 +14,9 @@ from keeper.errors import LostLease
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, BlobLeaseClient
 
+TURN = timedelta(seconds=1)
+"""How soon to ask again: ticks are short and take turns."""
+
 DURATION = timedelta(seconds=30)
 """Longer than any one write may take, so that a confirmed lease outlives it; short, for a killed tick holds it so long.
 Azure allows 15 to 60 s (https://learn.microsoft.com/rest/api/storageservices/lease-blob)."""
@@ -98,7 +101,7 @@ def _in_words_of_leases(name: str) -> Generator[None]:
         yield
     except HttpResponseError as exc:
         if exc.status_code in TAKEN:
-            raise LostLease(f"the lease {name} is held by another tick", retry_after=DURATION / 2) from exc
+            raise LostLease(f"the lease {name} is held by another tick", retry_after=TURN) from exc
         raise meaning(f"take the lease {name}", exc) from exc
     except AzureError as exc:
         raise meaning(f"take the lease {name}", exc) from exc

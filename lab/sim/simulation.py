@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from keeper.azure.metrics import MonitorUtilisation
 from keeper.azure.scale_sets import ScaleSetsArm
 from keeper.controllers import inbox
 from keeper.core.messages import Controller, Kind, Message
+from keeper.errors import KeeperError
 from keeper.nomad.cluster import NomadHttp
 from keeper.ports import World
 from keeper.settings import load
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from lab.pools import LabPool
 
+DELIVERIES = 5
 PACE = Pace(boot=FixedBoot(timedelta(seconds=60)), retry_after=None)
 
 
@@ -101,7 +104,7 @@ class Simulation:
     corridor: MemoryCorridor = field(init=False)
     world: World = field(init=False)
     crashes: int = 0
-    after_tick: list[Callable[[Simulation], None]] = field(default_factory=list)
+    _deliveries: Counter[str] = field(default_factory=Counter)
     _in_process: InProcess = field(init=False)
     _next_timer: datetime = field(init=False)
     _seen_blocked: int = 0
@@ -182,15 +185,20 @@ class Simulation:
         self._seen_blocked = blocked
 
     def _guarded(self, work: Callable[[], None], text: str | None) -> None:
-        """Run a tick; a crash brings its message back after the visibility timeout, as the queue does."""
+        """Run an invocation. A crash or a failure brings its message back after the visibility timeout, as the queue does."""
         try:
             work()
-        except Crash:
-            self.crashes += 1
+        except (Crash, KeeperError) as exc:
+            self.crashes += isinstance(exc, Crash)
             if text is not None:
-                self.corridor.send(text, delay=timedelta(seconds=10))
-        for look in self.after_tick:
-            look(self)
+                self._redeliver(text)
+
+    def _redeliver(self, text: str) -> None:
+        self._deliveries[text] += 1
+        if self._deliveries[text] < DELIVERIES:
+            self.corridor.send(text, delay=timedelta(seconds=10))
+        else:
+            inbox.bury(self.records, text, self.clock())
 
     # Load -------------------------------------------------------------------------------------------------------------
 

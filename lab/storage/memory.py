@@ -93,7 +93,7 @@ class MemoryLeases:
         """See the port."""
         held = self._held.get(name)
         if held and held.until > self._now():
-            raise LostLease(f"lease {name} is held by another tick", retry_after=held.until - self._now())
+            raise LostLease(f"lease {name} is held by another tick", retry_after=timedelta(seconds=1))
         lease = MemoryLease(name, next(self._holders), self)
         self._held[name] = _Holding(lease.holder, self._now() + self._duration)
         try:
