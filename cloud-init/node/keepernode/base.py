@@ -57,7 +57,9 @@ def _follow_program(machine: Machine) -> list[str]:
     program = machine.real_path(PROGRAM) or PROGRAM
     if not machine.ensure(File(f"{STARTED}/program", program + "\n")):
         return []
-    must(machine, ["systemctl", "try-restart", *RUNS_PROGRAM], "look at `journalctl -t keeper-node`")
+    # systemctl fails on a unit that it does not know, and a client has no watcher.
+    running = [unit for unit in RUNS_PROGRAM if machine.real_path(f"{UNITS}/{unit}") is not None]
+    must(machine, ["systemctl", "try-restart", *running], "look at `journalctl -t keeper-node`")
     return [f"program {program}"]
 
 
