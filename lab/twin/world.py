@@ -1,0 +1,126 @@
+"""The twin put together: network, Azure, releases and machines, from the templates' prediction."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from lab.ca import Authority
+from lab.clock import wall_clock
+from lab.twin import azure
+from lab.twin.blueprint import Site, site
+from lab.twin.image import BUILD, image
+from lab.twin.machine import Machine
+from lab.twin.network import Network
+from lab.twin.releases import ReleaseServer, Signer
+from lab.twin.shell import sh
+
+if TYPE_CHECKING:
+    from lab.twin.blueprint import Blueprint
+
+PROGRAM = Path(__file__).parent / "agent_program.py"
+CONSUL = "1.21.4"
+STAND_IN_NOMAD = "1.10.5"
+FIRST_CLASS, SECOND_CLASS = "general", "changed"
+
+
+def real_nomad() -> Path | None:
+    """Return a real Nomad's path: what NOMAD_BIN names, else what PATH has."""
+    named = os.environ.get("NOMAD_BIN") or shutil.which("nomad")  # noqa: TID251 - a person's choice for this run, as for `make conformance`
+    return Path(named) if named and Path(named).exists() else None
+
+
+class World:
+    """Everything that runs; leaving the context ends and removes all of it. With `nomad`, machines run that program."""
+
+    def __init__(self, nomad: Path | None) -> None:
+        self.nomad = nomad
+        self.stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            self.image = image()
+            self.folder = Path(tempfile.mkdtemp(prefix="run-", dir=BUILD))
+            stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            self.site = self.render(FIRST_CLASS)
+            self.authority = Authority.create(self.folder / "ca", wall_clock(), "the twin's own CA")
+            self.releases = ReleaseServer(stack.enter_context(Signer(self.folder / "gpg")))
+            self._release()
+            self.network = stack.enter_context(Network())
+            self._start_azure(stack)
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
+
+    @property
+    def nomad_version(self) -> str:
+        """The release of Nomad that the machines are told to run."""
+        if self.nomad is None:
+            return STAND_IN_NOMAD
+        return re.findall(r"v(\d+\.\d+\.\d+)", sh(str(self.nomad), "version"))[0]
+
+    def render(self, node_class: str) -> Site:
+        """Render the templates with this node class of the pool."""
+        return site(self.nomad_version, node_class)
+
+    def trusting(self, blueprint: Blueprint) -> Blueprint:
+        """Have the machine trust the release server's key, as a deployment with a mirror of its own does."""
+        return blueprint.knowing(self.mirror)
+
+    def machine(self, blueprint: Blueprint) -> Machine:
+        """Furnish a machine, not yet booted."""
+        told = self.trusting(blueprint)
+        self.services.metadata.add(told)
+        namespace = self.network.attach(told.short, told.address, told.subnet)
+        made = Machine(
+            blueprint=told,
+            namespace=namespace,
+            home=self.folder / told.short,
+            image=self.image,
+            certificates=self.authority.certificate.read_text(encoding="utf-8"),
+            hosts={**self.site.names, **self.hosts},
+        )
+        return self.stack.enter_context(made)
+
+    def write_secrets(self, blueprint: Blueprint) -> None:
+        """Put into the machine's vault what the keeper's certificates controller puts there."""
+        role = str(blueprint.told()["role"])
+        vault = self.services.vaults[azure.vault_host(blueprint)]
+        vault.set_secret("nomad-ca-bundle", self.authority.certificate.read_text(encoding="utf-8"))
+        for secret, name in (("nomad-agent-tls", f"{role}.global.nomad"), ("consul-agent-tls", f"{role}.dc1.consul")):
+            leaf = self.authority.issue(f"{role}-{secret}", names=[name, "localhost"], addresses=["127.0.0.1"])
+            vault.set_secret(secret, leaf.key.read_text() + leaf.certificate.read_text())
+        for secret in ("nomad-gossip-key", "consul-gossip-key"):
+            vault.set_secret(secret, self.gossip[secret])
+
+    def _release(self) -> None:
+        stand_in = PROGRAM.read_bytes()
+        nomad = self.nomad.read_bytes() if self.nomad else stand_in
+        self.releases.add("nomad", self.nomad_version, nomad)
+        self.releases.add("consul", CONSUL, stand_in)
+        self.mirror = self.releases.knobs(self.releases.add_cni())
+        self.gossip = {name: azure.gossip_key() for name in ("nomad-gossip-key", "consul-gossip-key")}
+
+    def _start_azure(self, stack: contextlib.ExitStack) -> None:
+        data = self.site.subnets["data"].rsplit(".", 1)[0]
+        members = [*self.site.servers, self.site.client]
+        vaults = dict.fromkeys(azure.vault_host(each) for each in members)
+        self.hosts = {host: f"{data}.{10 + index}" for index, host in enumerate(vaults)}
+        self.hosts |= {"releases.hashicorp.com": "203.0.113.10", "github.com": "203.0.113.11"}
+        first, *others = self.hosts.values()
+        namespace = self.network.attach("azure", first, self.site.subnets["data"], [*others, azure.IMDS])
+        self.services = azure.start(
+            stack,
+            namespace,
+            authority=self.authority,
+            blueprints=members,
+            addresses=self.hosts,
+            downloads=self.releases.handle,
+        )
