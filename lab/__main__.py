@@ -1,4 +1,4 @@
-"""`python -m lab demo` plays a day; `python -m lab up` leaves the lab running and prints its addresses."""
+"""`python -m lab demo` plays a day, `demo-backup` a disaster; `python -m lab up` leaves the lab running and prints its addresses."""
 
 import argparse
 import signal
@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from lab.deployment import Deployment
-from lab.scenarios import day
+from lab.scenarios import backup, day
 
 BUILD = Path(__file__).resolve().parent.parent / "build"
 
@@ -43,9 +43,11 @@ The lab is up ({lab.nomad.kind} Nomad). Ctrl-C ends it.
 def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
-    parser.add_argument("command", choices=["demo", "up"])
+    parser.add_argument("command", choices=["demo", "demo-backup", "up"])
     command = parser.parse_args().command
-    return up() if command == "up" else day.play(BUILD / "demo.json")
+    if command == "up":
+        return up()
+    return backup.play(BUILD / "demo-backup.json") if command == "demo-backup" else day.play(BUILD / "demo.json")
 
 
 if __name__ == "__main__":

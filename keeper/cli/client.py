@@ -1,7 +1,7 @@
 """The keeper's HTTP API, as the commands need it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 from uuid import uuid4
@@ -35,11 +35,17 @@ class Client:
         """Ask for an operation's end; its record as it was."""
         return self._ask("POST", f"operations/{operation}/cancel")
 
-    def wait(self, operation: str, seconds: float) -> dict[str, object]:
-        """The operation's record once it has ended, or as it is after that time."""
+    def wait(
+        self, operation: str, seconds: float, shown: Callable[[Mapping[str, object]], None] | None = None
+    ) -> dict[str, object]:
+        """The operation's record once it has ended, or as it is after that time; `shown` is told each new progress."""
         tries = max(1, round(seconds))
         record = self.get(f"operations/{operation}")
+        told: object = None
         for _ in range(tries):
+            if shown is not None and record.get("progress") != told:
+                told = record.get("progress")
+                shown(record)
             if record["status"] in ENDED:
                 break
             time.sleep(1)  # noqa: TID251 -- a person waits at a terminal; no tick does

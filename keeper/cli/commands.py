@@ -1,7 +1,7 @@
 """The commands. Each prints for a person; `--json` prints what the API answered."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, NoReturn, cast
 
 import typer
@@ -96,6 +96,32 @@ def resume(ctx: typer.Context, reason: Reason = "", wait: Wait = 10, as_json: Js
 
 
 @op.command()
+def snapshot(ctx: typer.Context, reason: Reason = "", wait: Wait = 600, as_json: Json = False) -> None:
+    """Take a snapshot of each product now, due or not."""
+    _operate(ctx, {"operation": "snapshot", "reason": reason}, wait, as_json)
+
+
+@app.command()
+def restore(  # noqa: PLR0917 -- one parameter per option
+    ctx: typer.Context,
+    snapshot: Annotated[str, typer.Argument(help="Name of the snapshot, as a dry run of `latest` shows it.")],
+    confirm: Annotated[
+        str, typer.Option(help="The phrase `restore <cluster> <snapshot>`, as a dry run shows it.")
+    ] = "",
+    force: Annotated[list[str] | None, typer.Option(help="What to force, by the name in the refusal.")] = None,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    wait: Wait = 7200,
+    as_json: Json = False,
+) -> None:
+    """Replace the cluster's state by that of a snapshot, and show how far it has come."""
+    body: dict[str, object] = {"operation": "restore", "snapshot": snapshot, "reason": reason, "dry_run": dry_run}
+    body |= {"confirm": confirm} if confirm else {}
+    body |= {"force": force} if force else {}
+    _operate(ctx, body, wait, as_json, _show_progress)
+
+
+@op.command()
 def show(ctx: typer.Context, operation: str) -> None:
     """Show one operation."""
     _print_json(_answered(ctx, f"operations/{operation}"))
@@ -110,12 +136,29 @@ def cancel(ctx: typer.Context, operation: str) -> None:
         _fail(exc)
 
 
-def _operate(ctx: typer.Context, body: Mapping[str, object], wait: float, as_json: bool) -> None:
+def _show_progress(record: Mapping[str, object]) -> None:
+    """One line for each step and each part of a long one, on standard error: the outcome alone is the output."""
+    progress = record.get("progress")
+    if not isinstance(progress, dict):
+        return
+    now = cast("dict[str, object]", progress)
+    total, done = cast("int", now["totalBytes"]), cast("int", now["doneBytes"])
+    part = f" {done * 100 // total} % of {total} bytes" if total else ""
+    typer.echo(f"{now['step']}: {now['doing'] or 'done'}{part}", err=True)
+
+
+def _operate(
+    ctx: typer.Context,
+    body: Mapping[str, object],
+    wait: float,
+    as_json: bool,
+    shown: Callable[[Mapping[str, object]], None] | None = None,
+) -> None:
     client = cast("Client", ctx.obj)
     try:
         record = client.operate(body)
         if wait:
-            record = client.wait(str(record["id"]), wait)
+            record = client.wait(str(record["id"]), wait, shown)
     except ApiError as exc:
         _fail(exc)
     if as_json:
@@ -123,7 +166,10 @@ def _operate(ctx: typer.Context, body: Mapping[str, object], wait: float, as_jso
     else:
         console.print(f"{record['id']} {record['status']} {record['outcome']}".rstrip())
         if isinstance(record["plan"], dict):
-            console.print(str(cast("dict[str, object]", record["plan"])["sentence"]))
+            made = cast("dict[str, object]", record["plan"])
+            console.print(str(made["sentence"]))
+            if "confirm" in made:
+                console.print(f"to do it: --confirm '{made['confirm']}'", soft_wrap=True)
     if record["status"] in ENDED - {"Succeeded"}:
         raise typer.Exit(1)
 

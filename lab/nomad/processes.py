@@ -92,8 +92,12 @@ class NomadProcesses:
 
     def start(self) -> None:
         """Start the servers, wait for a leader and bootstrap ACLs with `BOOTSTRAP_SECRET`."""
+        self._certify([f"{self.network}.1.{i + 1}" for i in range(self.servers)])
+        self.start_servers()
+
+    def start_servers(self) -> None:
+        """Start servers without any state, on the addresses and with the certificates of the former ones."""
         addresses = [f"{self.network}.1.{i + 1}" for i in range(self.servers)]
-        self._certify(addresses)
         for i, address in enumerate(addresses):
             block = {
                 "enabled": True,
@@ -138,6 +142,15 @@ class NomadProcesses:
         address = f"{self.network}.{2 + self._next // 250}.{1 + self._next % 250}"
         return self._launch(name, address, {"client": block, "plugin": plugins, "datacenter": datacenter})
 
+    def lose_servers(self) -> None:
+        """End every server at once, with all that it had on disk."""
+        for name in self.server_urls():
+            self.kill(name)
+
+    def keystore(self, server: str) -> Path:
+        """Where a server keeps its root keys; another server's machine has another folder."""
+        return self.directory / server / "data" / "server" / "keystore"
+
     def kill(self, name: str) -> None:
         """End a client and all its tasks at once, as a deleted machine does; an unknown name is no error."""
         agent = self.agents.pop(name, None)
@@ -168,7 +181,7 @@ class NomadProcesses:
 
     def _launch(self, name: str, address: str, blocks: Mapping[str, Any]) -> Agent:
         directory = self.directory / name
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         config = {
             "name": name,
             "region": "global",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import requests
 
 from lab.nomad.http.serve import TlsFiles
+from lab.nomad.keyfiles import read_keys, write_keys
 from lab.nomad.processes import NomadProcesses
 from lab.nomad.server import LAB_TOKEN, NomadLab
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from lab.ca import Authority
     from lab.membership import NodeShape
@@ -23,6 +26,15 @@ namespace "*" { policy = "read" }
 node { policy = "write" }
 agent { policy = "read" }
 operator { policy = "read" }
+namespace "default" {
+  policy       = "read"
+  capabilities = ["submit-job", "dispatch-job", "read-job"]
+  variables {
+    path "keeper/canary" {
+      capabilities = ["read", "write"]
+    }
+  }
+}
 """
 """What autoscale needs of Nomad, and no more: it reads work everywhere and changes nodes."""
 
@@ -103,7 +115,9 @@ class StandInNomad(_Side, ModelNomad):
         leaf = authority.issue("nomad", names=["server.global.nomad", "localhost"], addresses=["127.0.0.1"])
         self.authority = authority.certificate
         self.management_token = LAB_TOKEN
-        self.lab = NomadLab(tls=TlsFiles(leaf.certificate, leaf.key, authority.certificate))
+        self._tls = TlsFiles(leaf.certificate, leaf.key, authority.certificate)
+        self._keys = Path(tempfile.mkdtemp(prefix="keeper-keys-"))
+        self.lab = NomadLab(tls=self._tls)
         ModelNomad.__init__(self, self.lab)
 
     def __enter__(self) -> Self:
@@ -114,10 +128,34 @@ class StandInNomad(_Side, ModelNomad):
 
     def __exit__(self, *_: object) -> None:
         self.lab.stop()
+        shutil.rmtree(self._keys, ignore_errors=True)
 
     def server_urls(self) -> dict[str, str]:
         """Every server's name and HTTP address."""
         return {name: self.lab.urls[name] for name in self.lab.servers}
+
+    def keystores(self) -> dict[str, Path]:
+        """Every server's folder of root keys; the model's keys are written there as a real server's are."""
+        folder = self._keys / next(iter(self.lab.servers))
+        write_keys(self.lab.region.keyring, folder)
+        return {folder.name: folder}
+
+    def lose_servers(self) -> None:
+        """End every server with all its state; its address refuses connections."""
+        self._port = int(self.url.rpartition(":")[2])
+        self.lab.stop()
+        shutil.rmtree(self._keys)
+
+    def start_servers(self) -> None:
+        """Start a server without any state at the same address; it reads the keys that lie in its folder."""
+        self.lab = NomadLab(tls=self._tls, port=self._port, seed=self.lab.seed + 1)
+        ModelNomad.__init__(self, self.lab)
+        read_keys(self.lab.region.keyring, self._keys / next(iter(self.lab.servers)))
+        self.lab.start()
+
+    def folders(self) -> dict[str, Path]:
+        """The folders of root keys that fresh servers will have."""
+        return {name: self._keys / name for name in self.lab.servers}
 
 
 class RealNomad(_Side):
@@ -143,6 +181,22 @@ class RealNomad(_Side):
     def server_urls(self) -> dict[str, str]:
         """Every server's name and HTTP address."""
         return self.processes.server_urls()
+
+    def keystores(self) -> dict[str, Path]:
+        """Every server's folder of root keys."""
+        return {name: self.processes.keystore(name) for name in self.server_urls()}
+
+    def folders(self) -> dict[str, Path]:
+        """The folders of root keys that fresh servers will have."""
+        return self.keystores()
+
+    def lose_servers(self) -> None:
+        """End every server with all its state."""
+        self.processes.lose_servers()
+
+    def start_servers(self) -> None:
+        """Start servers without any state, but with the keys that lie in their folders."""
+        self.processes.start_servers()
 
     def join(self, name: str, shape: NodeShape, meta: Mapping[str, str]) -> None:
         """Start a client process."""
