@@ -131,8 +131,9 @@ def batch_waits(facts: Facts) -> Iterator[str]:
     spared = {each.node for each in facts.lifts()} | {each.node for each in facts.actions(Reclaim)}
     others = claimed_by_others(facts.view, facts.rules)
     for stock in facts.stocks.values():
-        for node in stock.leaving:
-            threatened = node.draining and deadline_of(node, facts.rules) is not None and facts.load(node.id).batch
+        for node in stock.nodes:
+            draining = node.draining and facts.leaves(node.id)
+            threatened = draining and deadline_of(node, facts.rules) is not None and facts.load(node.id).batch
             lost = node.status is not NodeStatus.READY or node.name.lower() in others
             if threatened and not lost and node.id not in spared and facts.view.memory.paused is None:
                 yield f"{node.name} keeps its deadline"

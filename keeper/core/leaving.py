@@ -15,7 +15,7 @@ from keeper.core.model import (
 )
 from keeper.core.plan import Delete, Drain, Purge, Reason
 from keeper.core.rules import AutoscaleRules
-from keeper.core.stock import Stock
+from keeper.core.stock import Stock, is_leaving
 
 SLACK = timedelta(minutes=10)
 """How long past its deadline a drain may still be stopping tasks: `kill_timeout` extends past it (Nomad issue 9902)."""
@@ -34,10 +34,15 @@ def tidy(draft: Draft) -> None:
 
 
 def lift_deadlines(draft: Draft) -> None:
-    """Batch work that landed on a node before its drain began is waited for without limit."""
+    """Batch work that landed on a node before its drain began is waited for without limit.
+
+    Also where the instance is said to be gone: a list may be stale, and a lifted deadline harms nobody.
+    """
     for stock in draft.stocks.values():
-        for node in draft.leaving(stock):
-            if node.draining and draft.load(node).batch and deadline_of(node, draft.rules) is not None:
+        for node in stock.nodes:
+            ours = node.draining and is_leaving(node, draft.view.memory, draft.rules)
+            able = node.status is NodeStatus.READY and draft.is_free(node) and node.id not in draft.reclaims
+            if ours and able and draft.load(node).batch and deadline_of(node, draft.rules) is not None:
                 draft.lifts.append(Drain(node.id, node.name, stock.pool.name, None, Reason.TIDY))
 
 
