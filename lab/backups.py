@@ -126,7 +126,9 @@ class BackupLab:
 
     def transport(self) -> Any:  # noqa: ANN401 -- the SDK's generic transport
         """A transport that trusts the lab's CA."""
-        return RequestsTransport(connection_verify=str(self.authority.certificate))
+        made = RequestsTransport(connection_verify=str(self.authority.certificate))
+        self.stack.callback(made.close)
+        return made
 
     def store(self, account: RuleKeeper, principal: Principal) -> BlobSnapshots:
         """The shipped adapter for one account as one identity."""

@@ -48,7 +48,8 @@ class VaultDataKeys:
         secret = fresh()
         with self._words(f"wrap a data key with {self._key}"):
             key = self._keys.get_key(self._key)
-            result = self._client(key).wrap_key(_algorithm(), secret)
+            with self._client(key) as client:
+                result = client.wrap_key(_algorithm(), secret)
         whole = result.key_id or ""
         wrapped = WrappedKey(whole.rpartition("/")[0], whole.rpartition("/")[2], ALGORITHM, result.encrypted_key)
         if self._unwrap(wrapped) != secret:
@@ -61,13 +62,20 @@ class VaultDataKeys:
 
     def _unwrap(self, wrapped: WrappedKey) -> bytes:
         whole = f"{wrapped.key}/{wrapped.version}"
-        with self._words(f"unwrap a data key with {whole}"):
-            return self._client(whole).unwrap_key(_algorithm(wrapped.algorithm), wrapped.wrapped).key
+        with self._words(f"unwrap a data key with {whole}"), self._client(whole) as client:
+            return client.unwrap_key(_algorithm(wrapped.algorithm), wrapped.wrapped).key
 
-    def _client(self, key: Any) -> "CryptographyClient":  # noqa: ANN401 -- a key or its id, as the SDK takes them
+    @contextmanager
+    def _client(self, key: Any) -> "Generator[CryptographyClient]":  # noqa: ANN401 -- a key or its id, as the SDK takes them
+        """A client for one key; its connections are closed, but for a transport that was given and is the giver's."""
         from azure.keyvault.keys.crypto import CryptographyClient  # noqa: PLC0415 -- an SDK, loaded when first used
 
-        return CryptographyClient(key, self._credential, **PATIENT, **self._transport)
+        client = CryptographyClient(key, self._credential, **PATIENT, **self._transport)
+        try:
+            yield client
+        finally:
+            if not self._transport:
+                client.close()
 
     @contextmanager
     def _words(self, doing: str) -> Generator[None]:

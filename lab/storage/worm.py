@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 import requests
+from requests.adapters import HTTPAdapter
 
 from lab.http import Response, Tls, serve
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host", "date"})
 TIMEOUT = 30
+POOLED = 16
 
 
 class Fault(StrEnum):
@@ -96,7 +98,9 @@ class RuleKeeper:
         self._trust = str(trust)
         self._born: dict[tuple[str, str], datetime] = {}
         self._guard = threading.Lock()
-        self._sessions = threading.local()
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.mount("https://", HTTPAdapter(pool_connections=1, pool_maxsize=POOLED, pool_block=True))
         self._server: Server = serve(self._handle, tls=Tls(leaf.certificate, leaf.key))
 
     def __enter__(self) -> Self:
@@ -113,6 +117,7 @@ class RuleKeeper:
     def stop(self) -> None:
         """Stop listening; safe to call twice."""
         self._server.stop()
+        self._session.close()
 
     def fail(self, *faults: Fault, when: Callable[[Call], bool] = lambda _: True) -> None:
         """Let these happen, one to each of the next calls that `when` is true of."""
@@ -152,14 +157,10 @@ class RuleKeeper:
         return response
 
     def _pass_on(self, request: Request) -> Response:
-        session = getattr(self._sessions, "held", None)
-        if session is None:
-            session = self._sessions.held = requests.Session()
-            session.trust_env = False
         headers = {name: value for name, value in request.headers.items() if name not in HOP_BY_HOP}
         target = self._behind.blob_url.rpartition("/")[0] + request.url.removeprefix(request.origin)
         with contextlib.ExitStack() as stack:
-            answer = session.request(
+            answer = self._session.request(
                 request.method,
                 target,
                 data=request.body,
