@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -35,6 +36,15 @@ def binary() -> Path | None:
     """The Nomad binary that `NOMAD_BIN` names or PATH holds, or None."""
     named = os.environ.get("NOMAD_BIN") or shutil.which("nomad")
     return Path(named).resolve() if named and Path(named).exists() else None
+
+
+def free_network() -> str:
+    """A /16 of loopback in which nobody serves Nomad's ports on the first server's address."""
+    for second in range(42, 96):
+        with contextlib.suppress(OSError), socket.socket() as tried:
+            tried.bind((f"127.{second}.1.1", 4647))
+            return f"127.{second}"
+    raise OSError("no loopback network is free for a Nomad cluster")
 
 
 @dataclass(slots=True)

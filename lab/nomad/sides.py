@@ -12,7 +12,7 @@ import requests
 
 from lab.nomad.http.serve import TlsFiles
 from lab.nomad.keyfiles import read_keys, write_keys
-from lab.nomad.processes import NomadProcesses
+from lab.nomad.processes import NomadProcesses, free_network
 from lab.nomad.server import LAB_TOKEN, NomadLab
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class RealNomad(_Side):
     kind = "real"
 
     def __init__(self, nomad: Path) -> None:
-        self.processes = NomadProcesses(nomad)
+        self.processes = NomadProcesses(nomad, network=free_network())
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
