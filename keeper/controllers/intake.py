@@ -20,11 +20,8 @@ class Taken:
     memory: Memory
     operation: Operation | None = None
     version: str | None = None
-
-    @property
-    def dry_run(self) -> bool:
-        """Whether nothing but the operation's own record may be written."""
-        return self.operation is not None and self.operation.request.dry_run and not self.operation.state.ended
+    dry_run: bool = False
+    """Whether nothing but the operation's own record may be written."""
 
 
 def take_in(ledger: Ledger, memory: Memory, message: Message, now: datetime, rules: AutoscaleRules) -> Taken:
@@ -44,10 +41,9 @@ def _take_operation(ledger: Ledger, memory: Memory, message: Message, now: datet
         raise FieldError("detail.id", "the id of a stored operation", message.detail.get("id"))
     operation, version = found
     if message.detail.get("cancel") is True:
-        memory, operation = operations.cancel(memory, operation, now)
-    else:
-        memory, operation = operations.begin(memory, operation, now, rules.request_expiry)
-    return Taken(memory, operation, version)
+        return Taken(*operations.cancel(memory, operation, now), version)
+    dry_run = operation.request.dry_run and not operation.state.ended
+    return Taken(*operations.begin(memory, operation, now, rules.request_expiry), version, dry_run)
 
 
 def end_dry_run(ledger: Ledger, taken: Taken, record: dict[str, object], now: datetime) -> None:

@@ -154,6 +154,14 @@ def test_a_dry_run_writes_nothing_but_its_own_record(sim: Simulation) -> None:
     assert writes(sim) == 0
 
 
+def test_a_dry_run_of_a_pause_pauses_nothing(sim: Simulation) -> None:
+    inbox.handle(sim.world, ask(sim, Request(Verb.PAUSE, "audit", dry_run=True)).to_json())
+
+    done = answers.stored_operation(sim.records, "op1")
+    assert (done.state, done.outcome) == (State.SUCCEEDED, "nothing was changed: dry run")
+    assert answers.status(sim.records, sim.clock())["paused"] is None
+
+
 def test_a_paused_keeper_changes_nothing_until_resumed(sim: Simulation) -> None:
     inbox.handle(sim.world, ask(sim, Request(Verb.PAUSE, "audit")).to_json())
     assert state(sim) is State.SUCCEEDED
