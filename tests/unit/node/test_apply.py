@@ -311,7 +311,7 @@ def test_a_new_program_is_run_by_what_ran_the_old_one(new_machine, told):
 def test_a_machine_restarts_only_units_that_it_has(new_machine, told):
     machine = new_machine("client")
 
-    settle(machine, told("client"))
+    run(machine, told("client"))
 
     assert "systemctl try-restart keeper-health.service keeper-events.service" in machine.deeds
 
