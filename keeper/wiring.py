@@ -19,6 +19,7 @@ from keeper.azure.secrets import VaultSecrets
 from keeper.azure.snapshots import BlobSnapshots
 from keeper.azure.storage import Container
 from keeper.clock import Clock, SystemClock
+from keeper.consul.snapshots import ConsulSnapshots
 from keeper.controllers import answers, inbox
 from keeper.core import keystores
 from keeper.core.messages import Controller, Message
@@ -30,7 +31,7 @@ from keeper.nomad.snapshots import NomadSnapshots
 from keeper.ports import Corridor, Records, World
 from keeper.restore_ports import Restores
 from keeper.settings import Settings
-from keeper.snapshot_ports import Snapshots
+from keeper.snapshot_ports import Snapshots, SnapshotSource
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -130,8 +131,12 @@ def _snapshots(secrets: VaultSecrets) -> Snapshots:
         NomadSession(nomad, token=_secret(secrets, name), ca=_secret(secrets, nomad.ca_secret))
         for name in (nomad.token_secret, ours.nomad_token_secret)
     )
+    sources: list[SnapshotSource] = [NomadSnapshots(keeper, saver, saver_secret=ours.nomad_token_secret)]
+    if ours.consul_address:
+        token, ca = _secret(secrets, ours.consul_token_secret), _secret(secrets, ours.consul_ca_secret)
+        sources.append(ConsulSnapshots(ours, token=token, ca=ca))
     return Snapshots(
-        sources=(NomadSnapshots(keeper, saver, saver_secret=ours.nomad_token_secret),),
+        sources=sources,
         store=BlobSnapshots(azure.blobs, credential=_credential()),
         copies=BlobSnapshots(ours.copy_blobs, credential=managed_identity(ours.copy_client_id))
         if ours.copy_blobs

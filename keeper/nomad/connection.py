@@ -4,30 +4,20 @@ python-nomad verifies no certificate unless told, reads NOMAD_TOKEN and NOMAD_AD
 class and cannot send a drain's meta; its endpoint classes do none of this, so they are used with a session of our own.
 """
 
-import ssl
 from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any, override
+from typing import Any
 
 import requests
 from nomad import api
 from nomad.api.exceptions import BaseNomadException
-from requests.adapters import BaseAdapter, HTTPAdapter
-from requests.auth import AuthBase
-from urllib3.util.retry import Retry
+from requests.adapters import BaseAdapter
 
-from keeper.errors import Permanent
 from keeper.nomad.failures import Call, no_answer, refusal
 from keeper.nomad.session import Endpoint, Untrusted
 from keeper.settings import NomadSettings
-
-CONNECT_SECONDS = 3.0
-POOLED = 4
-READ_RETRIES = Retry(
-    total=2, connect=2, read=1, status=0, other=0, redirect=0, allowed_methods={"GET"}, backoff_factor=0.1
-)
-"""A connection that was never made is tried again; one that broke is too, but for reads only: a write may have arrived."""
+from keeper.trust import CONNECT_SECONDS, TokenHeader, VerifiedTransport
 
 ENDPOINTS: dict[Endpoint, type[api.Requester]] = {
     Endpoint.NODES: api.Nodes,
@@ -38,48 +28,6 @@ ENDPOINTS: dict[Endpoint, type[api.Requester]] = {
     Endpoint.EVALUATIONS: api.Evaluations,
     Endpoint.DEPLOYMENTS: api.Deployments,
 }
-
-
-class TokenHeader(AuthBase):
-    """Puts the ACL token into each request's header."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    @override
-    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        r.headers["X-Nomad-Token"] = self._token
-        return r
-
-
-class VerifiedTransport(HTTPAdapter):
-    """TLS 1.2 or later, verified with exactly the given CAs, for exactly the given name, whatever address is dialled."""
-
-    def __init__(self, ca: str, name: str) -> None:
-        self._context = _trusting(ca)
-        self._name = name
-        super().__init__(pool_connections=1, pool_maxsize=POOLED, max_retries=READ_RETRIES)
-
-    @override
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
-        tls = {"ssl_context": self._context, "server_hostname": self._name}
-        super().init_poolmanager(connections, maxsize, block, **tls, **pool_kwargs)
-
-    @override
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave the context alone: the inherited method would add the public CAs to it."""
-
-
-def _trusting(ca: str) -> ssl.SSLContext:
-    """A context that trusts exactly these CAs. `ssl.create_default_context` would fall back on public ones without any."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
-    try:
-        context.load_verify_locations(cadata=ca)
-    except (ssl.SSLError, TypeError, ValueError) as exc:
-        raise Permanent("the CA bundle for Nomad's certificates holds no certificate (PEM)") from exc
-    return context
 
 
 class Connection:
