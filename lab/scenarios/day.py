@@ -113,7 +113,7 @@ class Day:
         self._stop_job("burst")
         self._job("web", 1)
         self._until("the floor", lambda: self._capacity("spot") == 0 and self._capacity("general") == 1, 40)
-        self._stage.at_most("load gone → only the floor is left (unneeded after 3 s)", time.monotonic() - began, 30)
+        self._stage.at_most("load gone → only the floor is left", time.monotonic() - began, 30)
 
     def load_returns(self) -> None:
         """A drain is cancelled by returning load, and nothing is bought."""
