@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lab.nomad.http.gotext import parse_duration, quote
+from lab.nomad.http.syntax import complaint
 from lab.nomad.model.errors import Refusal
 
 if TYPE_CHECKING:
@@ -48,44 +49,18 @@ def decode(body: bytes, kind: Kind | None = None) -> Any:  # noqa: ANN401 - any 
     """
     if not body:
         raise Refusal(400, "Request body is empty")
+    text = body.decode("utf-8", "replace").lstrip(" \t\r\n")
     try:
-        text = body.decode("utf-8", "replace")
-        value, _ = json.JSONDecoder(strict=False, parse_constant=_no_constant).raw_decode(text.lstrip(" \t\r\n"))
+        value, _ = json.JSONDecoder(parse_constant=_no_constant).raw_decode(text)
     except ValueError as exc:
-        raise Refusal(400, _syntax(text, exc)) from exc
+        raise Refusal(400, complaint(body) or str(exc)) from exc
+    except RecursionError as exc:
+        raise Refusal(400, "exceeded max depth") from exc
     return value if kind is None else _fit(value, kind, "", "")
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"invalid character {name!r} looking for beginning of value")
-
-
-def _syntax(text: str, exc: ValueError) -> str:
-    if not isinstance(exc, json.JSONDecodeError):
-        return str(exc)
-    text = text.lstrip(" \t\r\n")
-    at = exc.pos
-    while at < len(text) and text[at] in " \t\r\n":
-        at += 1
-    if at >= len(text) or exc.msg.startswith("Unterminated"):
-        return "unexpected EOF" if text else "EOF"
-    where = next(
-        (words for start, words in _SYNTAX.items() if exc.msg.startswith(start)), "looking for beginning of value"
-    )
-    return f"invalid character {_character(text[at])} {where}"
-
-
-_SYNTAX = {
-    "Expecting property name": "looking for beginning of object key string",
-    "Illegal trailing comma before end of object": "looking for beginning of object key string",
-    "Expecting ':'": "after object key",
-    "Expecting ',' delimiter": "after object key:value pair",
-    "Invalid \\escape": "in string escape code",
-}
-
-
-def _character(character: str) -> str:
-    return {"'": "'\\''", '"': "'\"'"}.get(character, f"'{character}'")
+    raise ValueError(f"{name} is no JSON")
 
 
 def _fit(value: Any, kind: Kind, struct: str, path: str) -> Any:  # noqa: ANN401 - any JSON value

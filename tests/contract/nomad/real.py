@@ -147,6 +147,8 @@ class RealNomad:
         self._launch(spec.name, spec.address, {"client": block, "plugin": plugins, "datacenter": spec.datacenter})
 
     def _launch(self, name: str, address: str, block: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError), socket.create_connection((address, 4646), timeout=1):
+            raise RuntimeError(f"something listens at {address}:4646 already: end what an earlier run has left")
         home = self.directory / name
         (home / "data").mkdir(parents=True, exist_ok=True)
         config = {

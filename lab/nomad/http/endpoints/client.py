@@ -26,7 +26,7 @@ def _node(call: Call, given: str = "") -> Record:
     if not ident and isinstance(call.face, ClientFace):
         ident = call.face.node_id()
     if not ident:
-        raise Refusal(400, "missing node ID")
+        raise Refusal(400, "No local Node and node_id not provided")
     uuid_of(ident, "node")
     record = call.store.get(Table.NODES, ident.lower())
     if record is None:
@@ -71,9 +71,8 @@ def _shown(call: Call, node: Record) -> Answer:
 
 def stats(call: Call) -> Answer:
     """Answer the host statistics of a node: what its allocations take of what it has."""
-    call.only("GET")
-    call.may(call.rights.read("node"))
     node = _node(call)
+    call.may(call.rights.read("node"))
     resources = node["NodeResources"]
     total = resources["Memory"]["MemoryMB"] << 20
     used = sum(_memory(alloc) for alloc in _running(call, node["ID"])) << 20
@@ -116,8 +115,8 @@ def _memory(alloc: Record) -> int:
 
 def collect(call: Call) -> Answer:
     """Have a client collect its stopped allocations: there is nothing to collect here."""
-    call.may(call.rights.write("node"))
     _node(call)
+    call.may(call.rights.write("node"))
     return Answer()
 
 

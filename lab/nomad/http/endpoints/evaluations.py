@@ -112,5 +112,7 @@ def _linked(one: Record, other: Record) -> bool:
 
 def _allocations(call: Call, ident: str) -> Answer:
     call.may(call.rights.namespace(call.namespace, "read-job"))
+    if len(ident) != 36:
+        raise Refusal(500, "index error: UUID must be 36 characters")
     allocs = sorted(call.store.by(Table.ALLOCS, "eval", ident), key=by_id)
     return call.read([alloc_stub(alloc) for alloc in allocs], Table.ALLOCS)

@@ -96,8 +96,14 @@ def license_(call: Call) -> Answer:
     return Answer(NOTHING, 204)
 
 
+def no_storage(call: Call) -> Answer:
+    """List volumes or plugins: there are none, and a list of none names no index and asks for no right."""
+    call.only("GET")
+    return Answer([])
+
+
 def none_of_kind(call: Call) -> Answer:
-    """List what the stand-in never has (volumes, plugins, services): nothing."""
+    """List what the stand-in never has (services, login methods): nothing."""
     call.only("GET")
     call.may(call.rights.any_in_namespace(call.namespace))
     return call.read([], Table.NODES)
