@@ -38,7 +38,7 @@ def _node(call: Call, given: str = "") -> Record:
 
 def metadata(call: Call) -> Answer:
     """Read or change the dynamic metadata of a node; a null takes a key away."""
-    call.only("GET", "PUT", "POST")
+    call.only("GET", "POST")
     if call.request.method == "GET":
         call.may(call.rights.read("node"))
         return _shown(call, _node(call))

@@ -201,19 +201,17 @@ def _missing(path: tuple[str, ...], number: int, parent: str) -> object:
     # Only the last part of a path may be missing, and only from a map.
     if parent in MAP_FIELDS and number == len(path) - 1:
         return _ABSENT
-    what = f'key "{path[number]}"' if parent in MAP_FIELDS else f'struct field with name "{path[number]}"'
-    raise Unfilterable(f"error finding value in datum: /{'/'.join(path)} at part {number}: couldn't find key: {what}")
+    name = quote(path[number])
+    what = f" {name}" if parent in MAP_FIELDS else f": struct field with name {name}"
+    raise Unfilterable(f"error finding value in datum: /{'/'.join(path)} at part {number}: couldn't find key{what}")
 
 
 def _element(values: list[Any], part: str, where: str) -> object:
-    if not part.isdigit():
+    if not re.fullmatch(r"[+-]?[0-9]+", part):
+        raise Unfilterable(f"error finding value in datum: {where}: couldn't convert value {quote(part)} to type int")
+    if not 0 <= int(part) < len(values):
         raise Unfilterable(
-            f"error finding value in datum: {where}: couldn't convert key: cannot parse value as 'int': "
-            f"strconv.ParseInt: parsing {quote(part)}: invalid syntax"
-        )
-    if int(part) >= len(values):
-        raise Unfilterable(
-            f"error finding value in datum: {where}: value out of range: index {part}, length {len(values)}"
+            f"error finding value in datum: {where}: index {int(part)} is out of range (length = {len(values)})"
         )
     return values[int(part)]
 
