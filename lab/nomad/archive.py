@@ -1,6 +1,6 @@
 """Snapshot archives in Nomad's format: gzip of a tar of meta.json, state.bin and SHA256SUMS, nothing else.
 
-The state inside is the stand-in's own (JSON behind a line that says so); everything around it is the real thing, with the
+The state inside restores into a real server (`fsm`) and holds the stand-in's own; everything around it is the real thing, with the
 refusals of damaged archives as recorded in ../../tests/recordings/nomad-1.6.5/07-snapshot.json.
 """
 
@@ -17,13 +17,13 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lab.nomad.fsm import own_state, state_bin
 from lab.nomad.model.errors import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-_MAGIC = b"lab.nomad state 1\n"
 _DAMAGED = "failed to restore from snapshot: "
 _BLOCK = 512
 _HASHED = ("meta.json", "state.bin")
@@ -47,21 +47,21 @@ class Meta:
     peers: Sequence[Peer]
 
 
-def pack(state: object, meta: Meta, now: datetime) -> tuple[bytes, str]:
+def pack(state: Mapping[str, Any], meta: Meta, now: datetime) -> tuple[bytes, str]:
     """Make an archive of a JSON state; answer its bytes and the value of the Digest header."""
-    state_bin = _MAGIC + json.dumps(state, separators=(",", ":")).encode()
-    meta_json = (json.dumps(_meta(meta, len(state_bin), now), separators=(",", ":")) + "\n").encode()
-    files = {"meta.json": meta_json, "state.bin": state_bin}
-    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items())
+    content = state_bin(state)
+    meta_json = (json.dumps(_meta(meta, len(content), now), separators=(",", ":")) + "\n").encode()
+    files = {"meta.json": meta_json, "state.bin": content}
+    sums = "".join(f"{hashlib.sha256(body).hexdigest()}  {name}\n" for name, body in files.items())
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, content in {**files, "SHA256SUMS": sums.encode()}.items():
+        for name, body in {**files, "SHA256SUMS": sums.encode()}.items():
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.mtime = len(content), 0o600, int(now.timestamp())
-            tar.addfile(entry, io.BytesIO(content))
+            entry.size, entry.mode, entry.mtime = len(body), 0o600, int(now.timestamp())
+            tar.addfile(entry, io.BytesIO(body))
     # Go's archive ends after two empty blocks; Python fills up to ten kilobytes.
     raw = archive.getvalue()
-    used = sum(_BLOCK + -(-size // _BLOCK) * _BLOCK for size in (len(meta_json), len(state_bin), len(sums)))
+    used = sum(_BLOCK + -(-size // _BLOCK) * _BLOCK for size in (len(meta_json), len(content), len(sums)))
     packed = gzip.compress(raw[: used + 2 * _BLOCK], mtime=0)
     return packed, "sha-256=" + base64.b64encode(hashlib.sha256(packed).digest()).decode()
 
@@ -97,9 +97,10 @@ def unpack(body: bytes) -> Any:  # noqa: ANN401 - the state that `pack` was give
     _verify(files)
     if unzipped.problem:
         raise Refusal(500, _DAMAGED + unzipped.problem)
-    if not files["state.bin"].startswith(_MAGIC):
+    state = own_state(files["state.bin"])
+    if state is None:
         raise Refusal(500, _DAMAGED + "failed to restore snapshot: the state was written by a real Nomad")
-    return json.loads(files["state.bin"][len(_MAGIC) :])
+    return state
 
 
 class _Unzipped:

@@ -52,8 +52,10 @@ NOBODY = "aaaaaaaa-0000-4000-8000-000000000001"
 UNITS = 256
 """Of 8 MiB: 2 GiB of state."""
 LEASE = timedelta(seconds=15)
+KILLED = 200
 WAITED = 3
-"""In this many killed runs the lease is waited out; in the others it is broken to save time."""
+WAITED_AT = 9
+"""In this many killed runs, at such numbers, the lease is waited out; in the others it is broken to save time."""
 
 
 class Held:
@@ -274,20 +276,18 @@ def measure_killed() -> list[Row]:
     partial = failed = died = 0
     slowest = 0.0
     with servers("accounts") as (where, ask):
-        steps = tick(where, 0, 0)
-        runs = max(200, steps)
-        for number in range(1, runs + 1):
-            at = (number - 1) % steps + 1
-            died += killed(where, number, at)
+        steps = tick(where, 1, 0)
+        number = 1
+        while died < KILLED:
+            number += 1
+            died += killed(where, number, (number - 2) % steps + 1)
             partial += visible_wrongly(where, number)
-            slowest = max(
-                slowest, next_tick(where, number, wait=number % (runs // WAITED) == at % (runs // WAITED) == 7)
-            )
+            slowest = max(slowest, next_tick(where, number, wait=number % (KILLED // WAITED) == WAITED_AT))
             failed += not complete(where, number)
         forbidden = ask()["forbidden"]
     logging.disable(logging.NOTSET)
     return [
-        row("snapshots.killed_runs", died, "runs", 190, least=True),
+        row("snapshots.killed_runs", died, "runs", KILLED, least=True),
         row("snapshots.killed_partly_visible", partial, "runs", 0),
         row("snapshots.killed_next_run_incomplete", failed, "runs", 0),
         row("snapshots.killed_lease_freed_within", slowest, "s", LEASE.total_seconds() + 2),
