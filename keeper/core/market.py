@@ -171,8 +171,13 @@ class Market:
         return self.room(name)[0] > 0 and not self.offers[name].stock.upcoming and not self.offers[name].bought
 
 
-def open_market(view: View, stocks: Mapping[PoolName, Stock], rooms: Rooms, rules: AutoscaleRules) -> Market:
-    """The market of this tick. What exists or was asked for already counts towards every limit."""
+def open_market(
+    view: View, stocks: Mapping[PoolName, Stock], rooms: Rooms, rules: AutoscaleRules, lost: frozenset[PoolName]
+) -> Market:
+    """The market of this tick. What exists or was asked for already counts towards every limit.
+
+    `lost` are pools whose last growth never reached Azure: they may be asked at once.
+    """
     pools = {name: stock.pool for name, stock in stocks.items()}
     offers: dict[PoolName, Offer] = {}
     for name, stock in stocks.items():
@@ -184,6 +189,8 @@ def open_market(view: View, stocks: Mapping[PoolName, Stock], rooms: Rooms, rule
             fits = (left or 0) // offers[name].cores if offers[name].cores else 0
             if fits < room:
                 offers[name].room, offers[name].why = fits, f"set aside until {aside.until:%H:%M}: {aside.kind}"
+        elif name not in lost and _has_just_asked(view, stock, rules):
+            offers[name].room, offers[name].why = 0, "what it asked for has not come yet"
     held = {name: max(stock.capacity, stock.existing) for name, stock in stocks.items()}
     return Market(
         rooms,
@@ -209,6 +216,12 @@ def _own_room(stock: Stock) -> tuple[int, str]:
     if stock.capacity > stock.pool.maximum:
         return 0, f"its capacity is above its maximum of {stock.pool.maximum}"
     return max(stock.pool.maximum - stock.existing, 0), f"its maximum of {stock.pool.maximum}"
+
+
+def _has_just_asked(view: View, stock: Stock, rules: AutoscaleRules) -> bool:
+    """Whether capacity is missing that was asked for lately: asking again would only say the same."""
+    grew = view.memory.grew.get(stock.pool.name)
+    return stock.capacity > stock.existing and grew is not None and view.now - grew < rules.settle_for
 
 
 def _cost_left(stocks: Mapping[PoolName, Stock], held: Mapping[PoolName, int], rules: AutoscaleRules) -> float:

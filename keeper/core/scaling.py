@@ -20,7 +20,7 @@ from keeper.core.rooms import Rooms
 from keeper.core.rules import AutoscaleRules
 from keeper.core.serving import serve
 from keeper.core.setasides import take_cores
-from keeper.core.stock import claimed_by_others, gaps_of, joined, nodes_by_pool, take_stock
+from keeper.core.stock import arrived, claimed_by_others, gaps_of, joined, nodes_by_pool, take_stock
 from keeper.core.templates import with_overheads
 from keeper.core.view import View
 
@@ -85,7 +85,8 @@ def _begin(view: View, rules: AutoscaleRules) -> Draft:
     rooms = Rooms(view, stocks, loads)
     ready = [node for node in view.nodes if node.ready and node.name.lower() not in others]
     free = rooms.of_nodes(sorted(ready, key=lambda node: (node.name.lower(), node.id)))
-    market = open_market(view, stocks, rooms, rules)
+    lost = frozenset(g.pool for g in growths if g.pool in stocks and not arrived(g, stocks[g.pool].scale_set))
+    market = open_market(view, stocks, rooms, rules, lost)
     return Draft(view, rules, gaps, stocks, loads, rooms, market, others, free, growths)
 
 

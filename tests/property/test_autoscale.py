@@ -145,10 +145,14 @@ def test_equal_views_give_equal_plans_in_whatever_order_they_are_told(view, data
     assert plan_of(view) == plan_of(shuffled(view, data.draw))
 
 
-def settled(view: View, ticks: int = 4) -> View:
+def settled(view: View, ticks: int = 20) -> View:
+    """The world when nothing is left to do."""
     for _ in range(ticks):
-        view = after(view, plan_of(view))
-    return view
+        plan = plan_of(view)
+        view = after(view, plan)
+        if not plan.actions:
+            return view
+    raise AssertionError(f"no end in sight: {plan_of(view).sentence}")
 
 
 def machines(view: View) -> object:

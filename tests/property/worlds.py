@@ -69,8 +69,52 @@ SHAPES = (
 )
 
 
+def worlds(*, whole: bool = False, refused: bool = True) -> st.SearchStrategy[View]:
+    """Any world: a wild one, or a calm one in which something may well leave. See below for the arguments."""
+    return calm_worlds(whole=whole) | wild_worlds(whole=whole, refused=refused)
+
+
 @st.composite
-def worlds(draw: st.DrawFn, *, whole: bool = False, refused: bool = True) -> View:
+def calm_worlds(draw: st.DrawFn, *, whole: bool = False) -> View:
+    """Idle nodes, found unneeded for long, with little work and at most one thing that should keep some of them."""
+    pools = draw(_pools())[-2:]
+    nodes = [
+        _shaped(node(each.name, number), draw(st.sampled_from(CALM)))
+        for each in pools
+        for number in range(draw(st.integers(1, 3)))
+    ]
+    trouble = draw(st.sampled_from(TROUBLES[:5] if whole else TROUBLES))
+    chosen = draw(st.sampled_from(nodes))
+    zones = {each.name: draw(st.sampled_from("12")) for each in nodes}
+    listed = {
+        p.name: tuple(
+            instance(n, zone=zones[n.name], protected=trouble == "protected" and n is chosen)
+            for n in nodes
+            if n.name.startswith(p.scale_set + "_")
+        )
+        for p in pools
+    }
+    claim = Claim(chosen.name, "repair", "r", NOW + timedelta(hours=1))
+    return View(
+        now=NOW,
+        pools=pools,
+        memory=Memory(unneeded={n.name: LONG_AGO for n in nodes}),
+        nodes=tuple(n for n in nodes if trouble != "unseen" or n is not chosen),
+        allocations=_allocations(draw, nodes, most=2),
+        job_stubs=tuple(stub(each, int(trouble == "queued" and each is JOBS[0])) for each in JOBS),
+        jobs={each.key: each for each in JOBS},
+        blocked=(blocked(JOBS[0]),) if trouble == "queued" else (),
+        deploying=frozenset({JOBS[0].key}) if trouble == "deploying" else frozenset(),
+        scale_sets={p.name: scale_set(p, len(listed[p.name])) for p in pools},
+        instances=listed,
+        templates={p.name: template(p) for p in pools},
+        claims=(claim,) if trouble == "claimed" else (),
+        gaps=frozenset({draw(st.sampled_from(Gap))}) if trouble == "gap" else frozenset(),
+    )
+
+
+@st.composite
+def wild_worlds(draw: st.DrawFn, *, whole: bool = False, refused: bool = True) -> View:
     """A view that may hold anything: half-done drains, strangers' drains, late instances, old memory, failed reads.
 
     With `whole` every read succeeded. Without `refused` Nomad refuses nothing that fits: believing it is remembered before
@@ -127,6 +171,10 @@ def worlds(draw: st.DrawFn, *, whole: bool = False, refused: bool = True) -> Vie
     )
 
 
+CALM = ("ready", "ready", "ready", "ready", "ready", "left", "draining")
+TROUBLES = ("none", "protected", "claimed", "deploying", "queued", "gap", "unseen")
+
+
 @st.composite
 def _pools(draw: st.DrawFn) -> tuple[Pool, ...]:
     made = []
@@ -168,10 +216,10 @@ def _state(draw: st.DrawFn) -> InstanceState:
     return draw(st.sampled_from([InstanceState.RUNNING] * 6 + list(InstanceState)))
 
 
-def _allocations(draw: st.DrawFn, nodes: list[Node]) -> tuple:
+def _allocations(draw: st.DrawFn, nodes: list[Node], *, most: int = 3) -> tuple:
     made = []
     for each in nodes:
-        for number in range(draw(st.integers(0, 3))):
+        for number in range(draw(st.integers(0, most))):
             spec = draw(st.sampled_from(JOBS[:8]))
             made.append(allocation(spec, each, number))
     return tuple(made)

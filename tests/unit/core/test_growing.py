@@ -224,6 +224,15 @@ def test_a_node_that_has_one_of_a_distinct_job_takes_no_second():
     assert grown(decided(seen)) == {"general": 2}
 
 
+def test_a_port_that_is_taken_is_not_free():
+    spec = job("web", group(static_ports=frozenset({8080})))
+    here = node()
+    taken = allocation(spec, here, static_ports=frozenset({8080}))
+    seen = view([pool()], [here], jobs=[spec], queued={"web": 1}, allocations=(taken,))
+
+    assert grown(decided(seen)) == {"general": 2}
+
+
 def test_a_property_that_must_differ_bounds_what_is_bought():
     """All nodes of the pool are of one rack, so more nodes help only up to two allocations."""
     ask = group(cpu=8000, constraints=(Constraint("${meta.rack}", Operand.DISTINCT_PROPERTY, "2"),))

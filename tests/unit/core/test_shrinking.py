@@ -384,9 +384,10 @@ def test_taking_back_that_was_cut_short_is_finished():
 def test_what_somebody_else_drained_or_made_ineligible_is_left_alone():
     stranger = LastDrain(DrainStatus.COMPLETE, LONG_AGO, LONG_AGO, {"who": "a person"})
     theirs = replace(NODES[0], eligible=False, last_drain=stranger)
-    held = replace(NODES[1], eligible=False)
+    stopped = replace(NODES[1], eligible=False, last_drain=replace(stranger, status=DrainStatus.CANCELED))
+    held = replace(NODES[2], eligible=False)
 
-    assert decided(idle([theirs, held])).actions == ()
+    assert decided(idle([theirs, stopped, held])).actions == ()
 
 
 def test_a_node_of_ours_that_came_back_and_was_held_by_a_person_later_is_left_alone():
