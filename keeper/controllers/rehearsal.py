@@ -49,14 +49,14 @@ class Tick:
         return self.world.settings.snapshots.cluster
 
     @contextmanager
-    def attempting(self, what: Event, **facts: object) -> Generator[None]:
+    def attempting(self, failed: Event, /, **facts: object) -> Generator[None]:
         """Do something that may fail without stopping the rest; a failure is said."""
         try:
             yield
         except (LostLease, Changed):
             raise
         except (BadSnapshot, Transient, Permanent, Refused) as exc:
-            event(what, why=str(exc), **facts)
+            event(failed, why=str(exc), **facts)
             self.problems.append(str(exc))
 
 

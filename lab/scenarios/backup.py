@@ -11,29 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.deployment import ROOT, SERVERS, Deployment
-from lab.keyvault.key_store import make_key
-from lab.pools import LabPool
+from lab.scenarios.backup_set import (
+    CLUSTER,
+    GENERAL,
+    KEY,
+    SETTINGS,
+    drills,
+    parameterized,
+    prepare,
+    service,
+    storage,
+)
 from lab.scenarios.stage import MissedError, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-CLUSTER = "lab"
-KEY = "nomad-snapshots"
-GENERAL = LabPool("general", minimum=1, maximum=2)
-CONTAINERS = ("snapshots-hourly", "snapshots-daily", "snapshots-weekly", "snapshots-monthly", "keystores", "rehearsals")
-SETTINGS = {
-    "AUTOSCALE_SCHEDULE": "*/3 * * * * *",
-    "SNAPSHOT_CLUSTER": CLUSTER,
-    "SNAPSHOT_KEY": KEY,
-    "SNAPSHOT_SCHEDULE": "0 0 3 1 1 *",
-    "REHEARSAL_SCHEDULE": "*/5 * * * * *",
-    "REHEARSAL_JOB": "",
-}
-"""Snapshots are asked for, so that the timeline is the same each time; the rehearsal timer keeps the canaries."""
-
 JOBS, VARIABLES, COUNT = 25, 12, 3
 BUDGET = 120
+ENDED = {"Succeeded", "Failed", "Canceled"}
 
 
 class Disaster:
@@ -50,6 +46,7 @@ class Disaster:
         for scene in (
             self.a_cluster_works,
             self.a_snapshot_is_taken,
+            self.its_restore_is_rehearsed,
             self.all_servers_are_lost,
             self.fresh_servers_come_up,
             self.what_must_not_be_restored,
@@ -91,16 +88,27 @@ class Disaster:
         self._stage.equal("snapshots with the root keys beside them", int(bool(shown["keystore"])), 1)
         self._before = self._counts()
 
+    def its_restore_is_rehearsed(self) -> None:
+        """The keeper dispatches the drill by itself; its verdict is in the snapshot's record."""
+        self._stage.scene("3. Its restore is rehearsed, in a server that can reach nobody")
+        began = time.monotonic()
+        self._until("a verdict", lambda: self._verdict() is not None, 60)
+        verdict = self._verdict() or {}
+        took = ", ".join(f"{step} {seconds} s" for step, seconds in verdict["seconds"].items())
+        self._stage.say("keeper", "; ".join(verdict["problems"]) or f"restored and whole: {took}")
+        self._stage.equal("rehearsals passed", int(verdict["passed"]), 1)
+        self._stage.at_most("snapshot → its restore is rehearsed", time.monotonic() - began, 40)
+
     def all_servers_are_lost(self) -> None:
         """Every server process dies, and its disk with it."""
-        self._stage.scene("3. Every server is gone, with its disk")
+        self._stage.scene("4. Every server is gone, with its disk")
         self._lab.nomad.lose_servers()
         self._lost = time.monotonic()
         self._stage.say("fault", "all servers are gone")
 
     def fresh_servers_come_up(self) -> None:
         """New machines: the node program puts the root keys back before Nomad starts."""
-        self._stage.scene("4. Fresh servers")
+        self._stage.scene("5. Fresh servers")
         for name, folder in self._lab.nomad.folders().items():
             self._keep_keystore(name, folder)
         self._lab.nomad.start_servers()
@@ -113,7 +121,7 @@ class Disaster:
 
     def what_must_not_be_restored(self) -> None:
         """A wrong phrase, a wrong cluster and a snapshot that does not exist are refused before anything happens."""
-        self._stage.scene("5. What is refused")
+        self._stage.scene("6. What is refused")
         wrong = {"operation": "restore", "snapshot": self._snapshot, "confirm": f"restore {CLUSTER}"}
         answer = self._lab.api("POST", "operations", wrong)
         self._stage.say("keeper", f"{answer.status_code}: {answer.json()['error']['message']}")
@@ -127,7 +135,7 @@ class Disaster:
 
     def the_snapshot_is_restored(self) -> None:
         """One command; its progress is shown as it comes."""
-        self._stage.scene("6. One command")
+        self._stage.scene("7. One command")
         phrase = str(self._dry_run(self._snapshot)["confirm"])
         self._stage.say("load", f"python -m keeper.cli restore {self._snapshot} --confirm '{phrase}'")
         code, out = self._command("restore", self._snapshot, "--confirm", phrase, "--wait", "120")
@@ -138,7 +146,7 @@ class Disaster:
 
     def everything_is_there(self) -> None:
         """Counts, every variable's content, the old tokens, and the work itself."""
-        self._stage.scene("7. Everything is there")
+        self._stage.scene("8. Everything is there")
         self._rejoin()
         after = self._counts()
         for kind in ("jobs", "variables", "acl_tokens", "acl_policies"):
@@ -243,6 +251,16 @@ class Disaster:
     def _operation(self, ident: str) -> dict[str, Any]:
         return self._lab.api("GET", f"operations/{ident}").json()
 
+    def _verdict(self) -> dict[str, Any] | None:
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 -- only a running lab needs it
+
+        with storage(self._lab) as blobs:
+            blob = blobs.get_blob_client("keeper", f"snapshots/rehearsals/{self._snapshot}.json")
+            try:
+                return json.loads(blob.download_blob().readall())
+            except ResourceNotFoundError:
+                return None
+
     def _status(self) -> dict[str, Any]:
         return self._lab.api("GET", "status").json()
 
@@ -251,7 +269,7 @@ class Disaster:
         jobs = self._lab.nomad.request("GET", "/v1/jobs?namespace=*")
         variables = self._lab.nomad.request("GET", "/v1/vars?namespace=*")
         return {
-            "jobs": sum(job["ID"] != "keeper-canary" for job in jobs),
+            "jobs": sum(not job["ID"].startswith(("keeper-canary", "restore-drill")) for job in jobs),
             "variables": sum(each["Path"] != "keeper/canary" for each in variables),
             "acl_tokens": len(self._lab.nomad.request("GET", "/v1/acl/tokens")),
             "acl_policies": len(self._lab.nomad.request("GET", "/v1/acl/policies")),
@@ -269,40 +287,6 @@ class Disaster:
         return sum(a["ClientStatus"] == "running" and a["DesiredStatus"] == "run" for a in found)
 
 
-ENDED = {"Succeeded", "Failed", "Canceled"}
-
-
-def service(name: str, count: int) -> dict[str, Any]:
-    """A service of `count` allocations that do nothing."""
-    task = {
-        "Name": "sleep",
-        "Driver": "raw_exec",
-        "Config": {"command": "/bin/sleep", "args": ["3600"]},
-        "Resources": {"CPU": 100, "MemoryMB": 64},
-        "LogConfig": {"MaxFiles": 1, "MaxFileSizeMB": 1},
-    }
-    group = {"Name": "work", "Count": count, "EphemeralDisk": {"SizeMB": 20}, "Tasks": [task]}
-    return {"ID": name, "Name": name, "Type": "service", "Datacenters": ["*"], "TaskGroups": [group]}
-
-
-def parameterized(name: str) -> dict[str, Any]:
-    """A job that is there and runs nothing."""
-    return {**service(name, 1), "Type": "batch", "ParameterizedJob": {"Payload": "optional"}}
-
-
-def prepare(lab: Deployment) -> None:
-    """What the infrastructure makes: containers, the wrapping key, the tokens' secrets."""
-    from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 -- only a running lab needs it
-
-    trust = str(lab.authority.certificate)
-    with BlobServiceClient.from_connection_string(lab.storage.connection_string, connection_verify=trust) as blobs:
-        for name in CONTAINERS:
-            blobs.create_container(name)
-    lab.vault.vault.keys.shelf.add(KEY, make_key({"kty": "RSA"}), {})
-    for name in ("nomad-snapshot-token", "nomad-management-token"):
-        lab.vault.set_secret(name, lab.nomad.management_token)
-
-
 def play(path: Path) -> int:
     """Set up, play, and return the exit code: 0 when every promise held."""
     stage = Stage()
@@ -313,7 +297,8 @@ def play(path: Path) -> int:
         stage.raise_curtain()
         failed = ""
         try:
-            Disaster(lab, stage).play()
+            with drills(lab):
+                Disaster(lab, stage).play()
         except MissedError as missed:
             failed = str(missed)
             stage.console.print(f"[red]missed:[/] {failed}")
