@@ -16,7 +16,7 @@ SUITE = "bookworm"
 PACKAGES = (
     # The image's own.
     *("systemd", "systemd-sysv", "dbus", "udev", "cloud-init", "openssh-server", "sudo", "ca-certificates", "python3"),
-    *("iproute2", "netbase", "procps", "kmod", "apparmor", "locales"),
+    *("iproute2", "netbase", "procps", "kmod", "apparmor"),
     # What the node program would install from the distribution's mirror, which no machine here can reach.
     *("gpgv", "openssl", "chrony", "auditd", "docker.io", "iptables"),
 )

@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from lab.twin.shell import CommandFailed, pause, sh, succeeds, wait_until
+from lab.twin.shell import CommandFailed, sh, succeeds, wait_until
 
 if TYPE_CHECKING:
     from lab.twin.blueprint import Blueprint
 
 POWER_OFF_SECONDS = 20.0
 DISK_BYTES = 512 * 1024 * 1024
+NEED_A_KERNEL = ("auditd.service", "docker.service", "docker.socket", "containerd.service")
+"""Units that cannot run where the kernel is another's: they are installed and configured, but not started."""
+
 NO_UDEV = """[Unit]
 Description=Link file systems by UUID, as udev does where there is one
 DefaultDependencies=no
@@ -86,7 +89,9 @@ class Machine:
             *([f"--bind={self.device}"] if self.device else []),
         ]
         with self.console.open("ab") as out:
-            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            )
         if not wait_until(lambda: self._find_leader() and self.succeeds("systemctl", "show", "--property=Version"), 60):
             raise CommandFailed(f"{self.blueprint.short} does not come up; see {self.console}")
 
@@ -179,14 +184,19 @@ class Machine:
         self._write(f"{seed}/meta-data", f"instance-id: {self.blueprint.name}\nlocal-hostname: {name}\n")
         self._write(
             "etc/cloud/cloud.cfg.d/90-datasource.cfg",
-            "datasource_list: [NoCloud]\nnetwork: {config: disabled}\n",
+            "datasource_list: [NoCloud]\nnetwork: {config: disabled}\nlocale: false\n",
         )
         lines = [f"{address} {host}" for host, address in sorted(self.hosts.items())]
         self._write("etc/hosts", "\n".join(["127.0.0.1 localhost", f"127.0.1.1 {name}", *lines, ""]))
         self._write("etc/hostname", f"{name}\n")
+        for unit in NEED_A_KERNEL:
+            self._mask(unit)
         self._write("etc/machine-id", "")
         with (self.root / "etc/ssl/certs/ca-certificates.crt").open("a", encoding="utf-8") as bundle:
             bundle.write(self.certificates)
+
+    def _mask(self, unit: str) -> None:
+        (self.root / "etc/systemd/system" / unit).symlink_to("/dev/null")
 
     def _write(self, path: str, text: str) -> None:
         target = self.root / path
@@ -206,8 +216,3 @@ def _read(pid: int, name: str) -> str:
         return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8")
     except OSError:
         return ""
-
-
-def settle(seconds: float) -> None:
-    """Let a machine do what it does by itself."""
-    pause(seconds)

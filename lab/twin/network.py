@@ -89,7 +89,7 @@ class Network:
         self.made.append(namespace)
         sh("ip", "-n", namespace, "link", "set", "lo", "up")
         # A refused UDP packet is an answer to the matrix: each must be sent, however many there are in a second.
-        kernel(namespace, "icmp_ratelimit=0")
+        kernel(namespace, "icmp_ratelimit=0", "icmp_msgs_per_sec=1000000", "icmp_msgs_burst=100000")
 
 
 def kernel(namespace: str, *settings: str) -> None:

@@ -38,11 +38,11 @@ class Report:
 
     def note(self, what: str) -> None:
         """Say what is going on."""
-        print(f"{self._now():6.1f} s  ....  {what}", flush=True)
+        print(f"{self.seconds():6.1f} s  ....  {what}", flush=True)
 
     def check(self, what: str, seen: str = "", *, holds: bool) -> bool:
         """Record a statement; the run goes on whatever it is."""
-        line = Line(what, holds, round(self._now(), 1), seen)
+        line = Line(what, holds, round(self.seconds(), 1), seen)
         self.lines.append(line)
         print(f"{line.at:6.1f} s  {'ok  ' if holds else 'FAIL'}  {what}{f'  ({seen})' if seen else ''}", flush=True)
         self.write()
@@ -62,12 +62,13 @@ class Report:
         """Write the file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         document = {
-            "seconds": round(self._now(), 1),
+            "seconds": round(self.seconds(), 1),
             "failed": self.failed,
             **self.facts,
             "checks": [asdict(line) for line in self.lines],
         }
         self.path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
-    def _now(self) -> float:
+    def seconds(self) -> float:
+        """Return seconds since the start."""
         return (wall_clock() - self.started).total_seconds()

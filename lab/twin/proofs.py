@@ -1,0 +1,244 @@
+"""What must hold of machines that were booted from the templates' own data; each proof adds its lines to the report."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from lab.twin import matrix
+from lab.twin.network import inside
+from lab.twin.rules import BALANCER, nftables
+from lab.twin.shell import CommandFailed, wait_until
+
+if TYPE_CHECKING:
+    from lab.twin.machine import Machine
+    from lab.twin.report import Report
+    from lab.twin.world import World
+
+BOOT_SECONDS, KNOB_SECONDS, DRAIN_SECONDS = 180.0, 150.0, 60.0
+CUSTOM_DATA_LIMIT, USER_DATA_LIMIT = 16 * 1024, 64 * 1024
+
+SNAPSHOT = """
+import hashlib, json, os, subprocess
+seen = {}
+for top in ("/etc", "/opt", "/usr/local", "/var/lib/keeper"):
+    for folder, _, files in os.walk(top):
+        for name in files:
+            path = os.path.join(folder, name)
+            if os.path.islink(path):
+                seen[path] = "-> " + os.readlink(path)
+            elif "__pycache__" not in path:
+                about = os.stat(path)
+                with open(path, "rb") as file:
+                    seen[path] = f"{about.st_mode:o} {about.st_uid}:{about.st_gid} {hashlib.sha256(file.read()).hexdigest()}"
+for argv in (["list-unit-files", "--state=enabled"], ["list-units", "--type=service,mount,timer", "--state=active"]):
+    said = subprocess.run(["systemctl", *argv, "--no-legend", "--plain"], capture_output=True, text=True).stdout
+    seen[argv[0]] = " ".join(sorted(line.split()[0] for line in said.splitlines()))
+print(json.dumps(seen))
+"""
+
+
+def sizes(world: World, report: Report) -> None:
+    """What a machine is given at its creation is the same for all of a kind, and small enough for Azure."""
+    members = [*world.site.servers, world.site.client]
+    texts = {each.custom_data for each in members}
+    size = max(len(each.custom_data.encode()) for each in members)
+    report.check("customData is the same on every machine", f"{size} bytes", holds=len(texts) == 1)
+    told = max(len(world.trusting(each).user_data) for each in members)
+    fits = size <= CUSTOM_DATA_LIMIT and told <= USER_DATA_LIMIT
+    report.check("customData and userData fit into Azure's limits", f"{told} characters of userData", holds=fits)
+
+
+def waits_in_good_health(machine: Machine, report: Report) -> None:
+    """Without its secrets a machine says what it waits for, and nothing may replace it meanwhile."""
+    waits = wait_until(lambda: machine.status()["phase"] == "waiting", BOOT_SECONDS)
+    report.must(f"{machine.blueprint.short} waits for its secrets", machine.status()["what"][:110], holds=waits)
+    answer = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:4690/health').read().decode())"
+    healthy = '"Healthy"' in machine.run("python3", "-c", answer)
+    report.check(f"{machine.blueprint.short} is healthy to the extension while it waits", holds=healthy)
+    nomad = machine.succeeds("systemctl", "is-active", "nomad")
+    report.check(f"{machine.blueprint.short} runs no Nomad without a certificate", holds=not nomad)
+
+
+def becomes_member(machine: Machine, report: Report, units: tuple[str, ...]) -> None:
+    """The ready marker stands, every unit runs, nothing failed, and cloud-init is content."""
+    ready = wait_until(machine.is_ready, BOOT_SECONDS, 1)
+    marker = machine.read("/var/lib/keeper/ready").strip()
+    if not ready:
+        print(machine.run("journalctl", "--output=cat", "--identifier=keeper-node", "--lines=5"))
+    report.must(f"{machine.blueprint.short} is ready", marker or machine.status()["what"], holds=ready)
+    inactive = [unit for unit in units if not machine.succeeds("systemctl", "is-active", unit)]
+    report.check(f"units run on {machine.blueprint.short}", ", ".join(inactive or units), holds=not inactive)
+    done = machine.succeeds("cloud-init", "status", "--wait")
+    failed = machine.run("systemctl", "--failed", "--no-legend", "--plain").split()
+    report.check(
+        f"cloud-init ended well and no unit failed on {machine.blueprint.short}",
+        " ".join(failed),
+        holds=done and not failed,
+    )
+
+
+def serves_its_name(world: World, report: Report, near: Machine, far: Machine, *, port: int, name: str) -> None:
+    """Seen from another machine, the port serves a certificate of the cluster's CA for just that name."""
+    trust = ssl.create_default_context(cafile=str(world.authority.certificate))
+    address = far.blueprint.address
+    with inside(near.namespace):
+        names = _served(trust, address, port, name)
+        wrong = _served(trust, address, port, "somebody.else")
+    seen = f"{address}:{port} from {near.blueprint.short}: {', '.join(names)}"
+    report.check(f"{far.blueprint.short} serves TLS as {name}", seen, holds=name in names)
+    report.check(f"{far.blueprint.short}:{port} is believed under no other name", holds=not wrong)
+
+
+def _served(trust: ssl.SSLContext, address: str, port: int, name: str) -> list[str]:
+    try:
+        with socket.create_connection((address, port), 5) as raw, trust.wrap_socket(raw, server_hostname=name) as line:
+            return [value for kind, value in (line.getpeercert() or {}).get("subjectAltName", ()) if kind == "DNS"]
+    except OSError:
+        return []
+
+
+def lets_through_what_the_architecture_says(world: World, report: Report) -> None:
+    """Every pair of subnets and every port of interest, TCP and UDP, against a table written by hand."""
+    sources: dict[str, str] = {}
+    targets: dict[str, str] = {}
+    network = world.network
+    for name, prefix in world.site.subnets.items():
+        sources[name] = network.attach(f"from-{name.lower()}", str(ip_network(prefix)[50]), prefix)
+        if name in matrix.TARGETS:
+            targets[name] = str(ip_network(prefix)[51])
+            network.attach(f"to-{name.lower()}", targets[name], prefix)
+    sources[matrix.BALANCER] = network.attach("from-balancer", BALANCER, f"{BALANCER}/24".replace(".16/", ".0/"))
+    sources["internet"] = network.attach("from-internet", "203.0.113.50", "203.0.113.0/24")
+    network.filter("")
+    count, passed, _ = matrix.differences(sources, targets)
+    report.check(
+        "without rules every try gets an answer, so silence means a rule", f"{passed} of {count}", holds=passed == count
+    )
+    network.filter(nftables(world.site))
+    count, passed, wrong = matrix.differences(sources, targets)
+    seen = "; ".join(wrong[:5]) or f"{count} tries, {passed} let through"
+    report.check("the network lets the allowed matrix through and nothing else", seen, holds=not wrong)
+
+
+def second_boot_changes_nothing(machine: Machine, report: Report) -> None:
+    """Power off, power on: the same files, the same units, a member again."""
+    before = snapshot(machine)
+    report.check(f"{machine.blueprint.short} powers off by itself", holds=machine.power_off())
+    machine.boot()
+    ready = wait_until(
+        lambda: machine.is_ready() and machine.succeeds("systemctl", "is-active", "nomad"), BOOT_SECONDS, 1
+    )
+    report.must(f"{machine.blueprint.short} is a member again after its second boot", holds=ready)
+    machine.succeeds("cloud-init", "status", "--wait")
+    machine.apply()
+    after = snapshot(machine)
+    changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+    seen = ", ".join(_difference(path, before, after) for path in changed[:6]) or f"{len(after)} files and unit lists"
+    report.check(f"the second boot of {machine.blueprint.short} changes nothing", seen, holds=not changed)
+
+
+def snapshot(machine: Machine) -> dict[str, str]:
+    """Return digest, mode and owner of every configuration file, and which units are enabled and active."""
+    seen: dict[str, str] = json.loads(machine.run("python3", "-c", SNAPSHOT))
+    return seen
+
+
+def _difference(what: str, before: dict[str, str], after: dict[str, str]) -> str:
+    if what.startswith("/"):
+        return what
+    one, other = set(before[what].split()), set(after[what].split())
+    return f"{what}: -{sorted(one - other)} +{sorted(other - one)}"
+
+
+def knob_arrives(world: World, machine: Machine, report: Report, node_class: str) -> None:
+    """A parameter of the templates changes, and the running machine follows by itself, without a reboot."""
+    changed = world.render(node_class).client
+    same = changed.custom_data == machine.blueprint.custom_data
+    report.check("a changed knob changes no byte of customData", holds=same)
+    boot, process = machine.read("/proc/sys/kernel/random/boot_id"), main_process(machine)
+    world.services.metadata.change_user_data(world.trusting(changed))
+    wanted = f'node_class = "{node_class}"'
+    arrived = wait_until(
+        lambda: wanted in machine.read("/etc/nomad.d/20-client.hcl") and main_process(machine) not in {process, "0"},
+        KNOB_SECONDS,
+        1,
+    )
+    report.check("the changed knob arrives by the timer alone, and Nomad runs with it", wanted, holds=arrived)
+    still = machine.read("/proc/sys/kernel/random/boot_id") == boot
+    drained = "drain" in journal(machine, "nomad.service")
+    report.check("the machine was not rebooted for it, nor its work drained", holds=still and not drained)
+    back = wait_until(machine.is_ready, BOOT_SECONDS, 1)
+    report.check(f"{machine.blueprint.short} is ready again", holds=back)
+
+
+def main_process(machine: Machine) -> str:
+    """Return the number of Nomad's process inside the machine."""
+    try:
+        return machine.run("systemctl", "show", "--property=MainPID", "--value", "nomad").strip()
+    except CommandFailed:
+        return "0"
+
+
+def journal(machine: Machine, unit: str) -> str:
+    """Return what a unit said since the machine's boot."""
+    return machine.run("journalctl", "--boot", "--output=short-iso-precise", "--unit", unit)
+
+
+def preemption_drains(world: World, machine: Machine, report: Report) -> None:
+    """Azure announces that it takes the machine away: work is handed over first, then the event is acknowledged."""
+    guest = world.services.metadata.announce_preemption(machine.blueprint.address)
+    begun = report.seconds()
+    guest.acknowledged.wait(DRAIN_SECONDS)
+    took = report.seconds() - begun
+    stopped = not machine.succeeds("systemctl", "is-active", "nomad")
+    said = machine.run("journalctl", "--boot", "--output=cat", "--identifier=keeper-node")
+    order = [word for word in ("node.leaving", "node.acknowledged") if word in said]
+    report.check("a preempt notice stops Nomad, which drains", journal_tail(machine), holds=stopped)
+    early = took < 29
+    report.check(
+        "it is acknowledged before it runs out, and only when the work is handed over",
+        f"{took:.1f} s; {' → '.join(order)}",
+        holds=early and len(order) == 2,
+    )
+    phase = machine.status()["phase"]
+    machine.apply()
+    calm = not machine.succeeds("systemctl", "is-active", "nomad")
+    report.check("nothing starts Nomad again on a machine that is leaving", phase, holds=calm and phase == "leaving")
+
+
+def journal_tail(machine: Machine) -> str:
+    """Return Nomad's last words about draining."""
+    lines = [
+        line.split(": ", 1)[-1] for line in journal(machine, "nomad.service").splitlines() if "drain" in line.lower()
+    ]
+    return " | ".join(line[-80:] for line in lines[-3:])
+
+
+def elects_a_leader(world: World, report: Report, client: Machine, servers: list[Machine]) -> None:
+    """Real servers find each other by the names that the templates write, and agree on one leader."""
+    said: dict[str, str] = {}
+    with inside(client.namespace):
+        for server in servers:
+            said[server.blueprint.short] = _asked(world, server.blueprint.address, "/v1/status/leader")
+        peers = json.loads(_asked(world, servers[0].blueprint.address, "/v1/status/peers") or "[]")
+    leaders = set(said.values())
+    report.check("every server names the same leader", f"{leaders}", holds=len(leaders) == 1 and "" not in leaders)
+    wanted = sorted(f"{server.blueprint.address}:4647" for server in servers)
+    report.check("all servers are peers in Raft", ", ".join(sorted(peers)), holds=sorted(peers) == wanted)
+
+
+def _asked(world: World, address: str, path: str) -> str:
+    trust = ssl.create_default_context(cafile=str(world.authority.certificate))
+    name = "server.global.nomad"
+    try:
+        with socket.create_connection((address, 4646), 5) as raw, trust.wrap_socket(raw, server_hostname=name) as line:
+            line.sendall(f"GET {path} HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: line.recv(65536), b""))
+    except OSError:
+        return ""
+    head, _, body = answer.decode().partition("\r\n\r\n")
+    return body.strip() if " 200 " in head.splitlines()[0] else ""
