@@ -90,7 +90,6 @@ job "restore-drill" {
 
       dynamic "template" {
         for_each = ["drill.py", "fetching.py", "sealed.py", "server.py"]
-        labels   = []
         content {
           destination     = "local/${template.value}"
           data            = file("drill/${template.value}")
