@@ -1,6 +1,6 @@
 """Why a node must stay: work that would be harmed by moving, or that asked to be left alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from keeper.core.model import Allocation, JobKey, JobKind, JobSpec, TaskGroup
 from keeper.core.view import View
@@ -24,20 +24,37 @@ def metas(view: View) -> Mapping[JobKey, bool]:
     return found
 
 
-def objection(allocation: Allocation, view: View, stay: Mapping[JobKey, bool]) -> str | None:
-    """Why the allocation keeps its node, or None when it may move or, being batch work, is waited for."""
-    job = allocation.job.id
-    if stay.get(allocation.job, False):
-        return f"{job} asks not to be disrupted"
-    spec = view.jobs.get(allocation.job)
-    group = spec.groups.get(allocation.group) if spec else None
-    if spec is None or group is None:
-        return f"the specification of {job} was not read"
-    if allocation.kind is JobKind.BATCH:
-        return None
-    if allocation.job in view.deploying:
-        return f"{job} has an active deployment"
-    return _bound(spec, group)
+class Objections:
+    """Answers for one view why work keeps its node; equal work is asked about once."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._stay = metas(view)
+        self._known: dict[tuple[JobKey, str, JobKind], str | None] = {}
+
+    def of(self, work: Iterable[Allocation]) -> list[str]:
+        """Every objection once, sorted; none when all may move or, being batch work, is waited for."""
+        kinds = {(each.job, each.group, each.kind) for each in work}
+        return sorted({why for kind in kinds if (why := self._ask(*kind)) is not None})
+
+    def _ask(self, job: JobKey, group: str, kind: JobKind) -> str | None:
+        key = (job, group, kind)
+        if key not in self._known:
+            self._known[key] = self._objection(job, group, kind)
+        return self._known[key]
+
+    def _objection(self, job: JobKey, name: str, kind: JobKind) -> str | None:
+        if self._stay.get(job, False):
+            return f"{job.id} asks not to be disrupted"
+        spec = self._view.jobs.get(job)
+        group = spec.groups.get(name) if spec else None
+        if spec is None or group is None:
+            return f"the specification of {job.id} was not read"
+        if kind is JobKind.BATCH:
+            return None
+        if job in self._view.deploying:
+            return f"{job.id} has an active deployment"
+        return _bound(spec, group)
 
 
 def _bound(spec: JobSpec, group: TaskGroup) -> str | None:

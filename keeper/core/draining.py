@@ -5,14 +5,13 @@ cumulative: all that are found could go together, so any of them may.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from math import ceil
 
 from keeper.core.asks import ask
 from keeper.core.bins import Bin
 from keeper.core.candidates import Candidate, candidates
-from keeper.core.disruption import metas, objection
+from keeper.core.disruption import Objections
 from keeper.core.draft import Draft
 from keeper.core.fit import Move
 from keeper.core.model import DrainStatus, Instance, InstanceState, JobKey, JobKind, PoolName, Resources
@@ -29,12 +28,12 @@ def find_unneeded(draft: Draft) -> list[Candidate]:
     """The instances that could all go together, best first; since when is remembered."""
     found: list[Candidate] = []
     taken: Counter[PoolName] = Counter()
-    stay = metas(draft.view)
+    objections = Objections(draft.view)
     bins = {each.node.id: each for shelf in draft.free.shelves for each in shelf.bins if each.node is not None}
     failed = 0
     for each in candidates(draft.view, draft.stocks, draft.loads):
         name = each.stock.pool.name
-        why = _keeps_pool(draft, each.stock, taken[name]) or _keeps_node(draft, each, stay)
+        why = _keeps_pool(draft, each.stock, taken[name]) or _keeps_node(draft, each, objections)
         if why is None and not _fits_elsewhere(draft, each, bins[each.node.id]):
             failed += 1
             why = "its work would not fit elsewhere with the headroom kept"
@@ -92,7 +91,7 @@ def _keeps_pool(draft: Draft, stock: Stock, taken: int) -> str | None:
     return None
 
 
-def _keeps_node(draft: Draft, each: Candidate, stay: Mapping[JobKey, bool]) -> str | None:
+def _keeps_node(draft: Draft, each: Candidate, objections: Objections) -> str | None:
     if not draft.is_free(each.node):
         return "another controller claims it"
     if each.node.id in draft.needed:
@@ -100,8 +99,7 @@ def _keeps_node(draft: Draft, each: Candidate, stay: Mapping[JobKey, bool]) -> s
     instance = each.stock.instance(each.node.name)
     if instance is not None and instance.protected:
         return "its instance is protected"
-    objections = (objection(allocation, draft.view, stay) for allocation in each.load.work)
-    return next((why for why in objections if why is not None), None)
+    return next(iter(objections.of(each.load.work)), None)
 
 
 def _fits_elsewhere(draft: Draft, each: Candidate, own: Bin) -> bool:

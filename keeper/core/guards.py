@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from keeper.core.disruption import metas, objection
+from keeper.core.disruption import Objections
 from keeper.core.draining import budget_of
 from keeper.core.leaving import SLACK, deadline_of
 from keeper.core.load import IDLE, Load, Loads, loads_of
@@ -147,10 +147,9 @@ def protected_stays(facts: Facts) -> Iterator[str]:
     touched = [drain.instance for drain in facts.new_drains()]
     touched += [name for delete in facts.actions(Delete) for name in delete.instances]
     yield from (f"{name} is protected" for name in touched if name.lower() in protected)
-    stay = metas(facts.view)
+    objections = Objections(facts.view)
     for drain in facts.new_drains():
-        whys = (objection(allocation, facts.view, stay) for allocation in facts.load(drain.node).work)
-        yield from (f"{drain.instance}: {why}" for why in whys if why is not None)
+        yield from (f"{drain.instance}: {why}" for why in objections.of(facts.load(drain.node).work))
 
 
 def ours_only(facts: Facts) -> Iterator[str]:
