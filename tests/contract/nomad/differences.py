@@ -41,8 +41,8 @@ REAL: Table = {
         ): "two evaluations wait for the new node, and which is first decides who gets room"
         for number in (2, 4, 5, 6, 7, 8, 10, 11, 14, 16, 17, 18, 19, 20, 21)
     },
-    ("04-drain", 75): _PLACEMENT,
-    **{("05-node-lifecycle", number): _PLACEMENT for number in (5, 8, 9)},
+    **{("04-drain", number): _PLACEMENT for number in (75, 82)},
+    **{("05-node-lifecycle", number): _PLACEMENT for number in (5, 8, 9, 41)},
     **{("05-node-lifecycle", number): _MOMENT for number in (11, 12)},
     **{("05-node-lifecycle", number): _LOST for number in (24, 27, 29, 35, 38)},
 }

@@ -162,8 +162,12 @@ def _kill_leader(player: Player) -> None:
 
 def _no_quorum(player: Player) -> None:
     player.subject.kill_server(0)
-    player.subject.kill_server(int(player.inward("nomad-server-2")[-1]))
-    player.subject.rest(0.5)
+    gone = int(player.inward("nomad-server-2")[-1])
+    player.subject.kill_server(gone)
+    for _ in range(30):  # a server that led goes on leading until its lease runs out
+        player.subject.rest(0.5)
+        if player.subject.send("GET", "/v1/status/leader", {}, {}, b"", SERVERS[3 - gone]).status != 200:
+            return
 
 
 def _bump(player: Player) -> None:
