@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from keepernode.consul_config import runs_consul
 from keepernode.knobs import Role
 from keepernode.machine import File
-from keepernode.nomad_config import owner_of
+from keepernode.nomad_config import owner_of, since
 from keepernode.places import BINARIES, CONSUL_CONFIG, DATA, NOMAD_CONFIG, PROGRAM, UNITS, VAULT_CONFIG, WATCHER_CONFIG
 from keepernode.vault_config import runs_vault
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from keepernode.knobs import Knobs, Told
 
 PYTHON = "/usr/bin/python3"
+READINESS = (1, 8)
+"""The first Nomad that tells systemd when it is ready (nomad#20528); an older one would be killed for never doing so."""
 DRAIN_SLACK = 120
 """Seconds beyond the drain's deadline until systemd may kill: tasks' own kill timeouts extend past the deadline."""
 
@@ -127,7 +129,7 @@ def _nomad(told: Told) -> File:
         f"{BINARIES}/nomad agent -config={NOMAD_CONFIG}",
         owner_of(told.role),
         after=f"{after}{consul}",
-        more=f"""Type=notify
+        more=f"""Type={"notify" if since(told.knobs.nomad_version, READINESS) else "exec"}
 KillMode=process
 KillSignal=SIGINT
 TimeoutStopSec={stop}

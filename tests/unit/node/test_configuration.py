@@ -86,6 +86,11 @@ def test_the_first_consul_server_is_not_killed_while_it_waits_for_the_others():
     assert "Type=notify\n" in unit("nomad")
 
 
+def test_systemd_waits_for_no_word_from_a_nomad_that_says_none():
+    assert "Type=exec\n" in unit("nomad", nomadVersion="1.6.5")
+    assert "Type=notify\n" in unit("nomad", nomadVersion="1.8.0")
+
+
 def test_tls_is_on_everywhere_and_names_are_verified():
     for role in ("server", "client"):
         text = nomad(role)
