@@ -37,6 +37,10 @@ class Tick:
     lease: Lease
     now: datetime
     accept: Collection[Reason]
+    only_show: bool
+    """Whether deletions are only shown."""
+    shown: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    """The deletion plan of the first account, when it was asked for."""
     proven: set[str] = field(default_factory=set[str])
     """Stems of the snapshots that were read to their end."""
     taken: list[Manifest] = field(default_factory=list[Manifest])
@@ -67,13 +71,14 @@ def run(world: World, message: Message) -> Outcome:
     """One tick because of `message`; raises `LostLease` at once when another tick has its turn.
 
     An operation, or `detail.take`, takes a snapshot though none is due, unless one has been taken since the message was
-    written; `detail.accept` lists reason codes that a person accepts for it. A timer's tick that failed raises in the end.
+    written; `detail.sweep` "show" puts the deletion plan into the decision record instead of carrying it out; `detail.accept` lists reason codes that a person accepts for it. A timer's tick that failed raises in the end.
     """
     backups = world.snapshots
     if backups is None or not world.settings.snapshots.cluster:
         return Outcome(sentence="no snapshots are configured")
     with world.leases.hold(LEASE) as lease:
-        tick = Tick(world, backups, lease, world.clock.now(), _accepted(message))
+        only_show = world.settings.retention.only_show or message.detail.get("sweep") == "show"
+        tick = Tick(world, backups, lease, world.clock.now(), _accepted(message), only_show)
         before = load_status(world.records)
         status = before
         with tick.attempting():
@@ -200,6 +205,10 @@ def _read_back(tick: Tick, product: Product, listing: Listing, status: Status) -
 def _sweep(tick: Tick, store: SnapshotStore, listing: Listing) -> None:
     rules = tick.world.settings.retention
     planned = retention.plan_sweep(listing, tick.world.clock.now(), rules)
+    if tick.only_show:
+        tick.shown = tick.shown or planned.shown()
+        tick.said.append(f"would delete {len(planned.goes)} expired")
+        return
     if planned.stopped:
         event(Event.SNAPSHOT_SWEEP_STOPPED, why=planned.stopped)
         return
@@ -280,7 +289,7 @@ def _record(tick: Tick, message: Message, sentence: str, took: timedelta) -> Map
         "taken": [manifest.name.stem for manifest in tick.taken],
         "problems": [{"product": product, "reason": exc.reason, "why": exc.what} for product, exc in tick.problems],
         "seconds": took.total_seconds(),
-    }
+    } | ({"sweep": tick.shown} if tick.only_show else {})
 
 
 def _tell_age(product: Product, known: ProductStatus, now: datetime, interval: timedelta) -> None:

@@ -43,6 +43,9 @@ class RetentionRules:
     least: Annotated[int, Setting("SNAPSHOT_KEEP_LEAST", at_least=1)] = 3
     """This many of the newest verified snapshots of each product are never deleted, however old they are."""
 
+    only_show: Annotated[bool, Setting("SNAPSHOT_SWEEP_ONLY_SHOW")] = False
+    """Delete nothing; the decision record lists what would be deleted, as it does when a message asks for it."""
+
     def of(self, tier: Tier) -> timedelta:
         """How long that tier keeps."""
         return {
@@ -155,6 +158,19 @@ class Sweep:
     verdicts: Sequence[Verdict] = ()
     stopped: str = ""
     """Why nothing may be deleted now, whatever the verdicts; "" when nothing speaks against it."""
+
+    def shown(self) -> list[dict[str, str]]:
+        """The plan as a person reads it: every snapshot, what becomes of it, and from when on it may go."""
+        return [
+            {
+                "snapshot": verdict.held.name.stem,
+                "tier": verdict.held.tier,
+                "becomes": "kept" if self.stopped or not verdict.goes else "deleted",
+                "why": verdict.why,
+                "due": verdict.due.isoformat(),
+            }
+            for verdict in self.verdicts
+        ]
 
     @property
     def goes(self) -> list[Held]:

@@ -68,7 +68,8 @@ class NomadSnapshots:
             if found is not None:
                 counts[kind], seen = found
                 index = max(index, seen)
-        return Observed(version, region, leader, index, right_at(version), counts)
+        right = right_at(version)
+        return Observed(version, region, leader, index, right, counts, too_wide=right == SAVE and self._manages())
 
     @contextmanager
     def archive(self) -> Generator[Arriving]:
@@ -86,6 +87,11 @@ class NomadSnapshots:
             raise BadSnapshot(Reason.UNREACHABLE, str(exc)) from exc
         with answer:
             yield Arriving(_pieces(answer), _announced(answer.headers.get("Digest")))
+
+    def _manages(self) -> bool:
+        """Whether the saving token is a management token, which from that version on it need not be."""
+        call = Call("read the token's own rights", "nothing")
+        return _json(self._saver.download(call, "/v1/acl/token/self", {})).get("Type") == "management"
 
     def _leader(self) -> str:
         try:

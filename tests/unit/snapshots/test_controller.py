@@ -355,3 +355,20 @@ def test_no_line_and_no_record_holds_the_data_key(stage, caplog):
     told = caplog.text + json.dumps([stored.body.decode() for stored in stage.records.records.values()])
     assert secret.hex() not in told
     assert repr(secret) not in told
+
+
+def test_the_deletion_plan_can_be_shown_first_and_is_then_what_happens(stage):
+    for _ in range(5):
+        stage.tick()
+        stage.hour()
+    stage.hour(24 * 400)
+    stage.tick(sweep="show", take=True)
+    shown = json.loads(stage.records.tail(f"decisions/snapshot/{stage.clock():%Y-%m-%d}.jsonl", 1)[0])["sweep"]
+    before = {held.name.stem for held in stage.verified()}
+
+    stage.tick()
+
+    gone = before - {held.name.stem for held in stage.verified()}
+    assert gone == {each["snapshot"] for each in shown if each["becomes"] == "deleted"}
+    assert len(gone) == 3
+    assert {each["snapshot"] for each in shown} == before
