@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from keeper.controllers.ledger import Ledger
+from keeper.controllers.snapshot import load_status
 from keeper.core.messages import Controller
 from keeper.core.operations import Operation
 from keeper.core.problems import FieldError
@@ -41,7 +42,7 @@ def decided(
 
 
 def status(records: Records, now: datetime) -> dict[str, object]:
-    """What autoscale remembers that a person may act on, and its newest decision."""
+    """What autoscale remembers that a person may act on, its newest decision, and how old the snapshots are."""
     memory, _version = Ledger(records).remember()
     newest = Ledger(records).decided(Controller.AUTOSCALE, now, 1)
     return {
@@ -60,4 +61,8 @@ def status(records: Records, now: datetime) -> dict[str, object]:
         "requests": [{"operation": r.operation, "pool": r.pool, "count": r.count} for r in memory.requests],
         "neverJoined": dict(memory.never_joined),
         "last": newest[0] if newest else None,
+        "snapshots": {
+            product: {"newest": known.newest, "taken": known.taken, "problem": known.problem, "since": known.since}
+            for product, known in load_status(records).products.items()
+        },
     }

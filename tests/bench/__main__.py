@@ -14,13 +14,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import app, planner, reaction
+from tests.bench import app, planner, reaction, snapshots
 from tests.bench.rows import Row
 
 BENCHES: dict[str, Callable[[], list[Row]]] = {
     "planner": planner.results,
     "app": app.measure,
     "reaction": reaction.measure,
+    "snapshots": snapshots.measure,
 }
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 
