@@ -20,6 +20,8 @@ from keeper.core.model import (
     PoolName,
     Provisioning,
     ScaleSet,
+    TemplateSource,
+    instance_is_of,
 )
 from keeper.core.rules import AutoscaleRules
 from keeper.core.view import Claim, Gap, View
@@ -67,16 +69,26 @@ class Stock:
 def gaps_of(view: View) -> frozenset[Gap]:
     """The gaps that were reported, and those that the view itself betrays.
 
-    No nodes while there is capacity, or work on nodes that were not listed: such a list of nodes is not to be believed.
+    Work on nodes that were not listed, or no nodes at all where there were some: such a list is not to be believed.
     """
     known = {node.id for node in view.nodes}
     stray = any(allocation.live and allocation.node not in known for allocation in view.allocations)
-    vanished = not view.nodes and any(scale_set.capacity for scale_set in view.scale_sets.values())
+    vanished = not view.nodes and any(_has_lost_nodes(pool, view) for pool in view.pools)
     missing = any(pool.name not in view.scale_sets for pool in view.pools)
     found = set(view.gaps)
     found |= {Gap.NODES} if stray or vanished else set()
     found |= {Gap.SCALE_SETS} if missing else set()
     return frozenset(found)
+
+
+def _has_lost_nodes(pool: Pool, view: View) -> bool:
+    """Whether the pool once had nodes and has more capacity than what is known never to have joined."""
+    scale_set, template = view.scale_sets.get(pool.name), view.memory.templates.get(pool.name)
+    if scale_set is None or template is None or template.source is not TemplateSource.SEEN:
+        return False
+    bought = sum(growth.target - growth.before for growth in view.memory.growths if growth.pool == pool.name)
+    nodeless = sum(instance_is_of(pool.scale_set, name) for name in view.memory.first_seen)
+    return scale_set.capacity > max(bought, nodeless)
 
 
 def claimed_by_others(view: View, rules: AutoscaleRules) -> frozenset[str]:

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper.core import guards, scaling
-from keeper.core.model import DRAIN_DEADLINE, NO_DEADLINE, InstanceState, JobKind, Node, NodeStatus
+from keeper.core.model import (
+    DRAIN_DEADLINE,
+    NO_DEADLINE,
+    InstanceState,
+    JobKind,
+    Node,
+    NodeStatus,
+    Pool,
+    TemplateSource,
+)
 from keeper.core.plan import Delete, Drain, Grow, Purge, Reclaim
 from keeper.core.view import View
 from tests.property.builders import RULES
@@ -75,10 +84,20 @@ def test_no_instance_with_live_work_is_deleted_before_its_deadline(view):
                     assert datetime.fromisoformat(node.last_drain.meta[DRAIN_DEADLINE]) < view.now
 
 
+def had_nodes(view: View, pool: Pool) -> bool:
+    """Whether the pool had a node once and has capacity that is not just bought and not known to be without one."""
+    template, scale_set = view.memory.templates.get(pool.name), view.scale_sets.get(pool.name)
+    if template is None or scale_set is None or template.source is not TemplateSource.SEEN:
+        return False
+    nodeless = [name for name in view.memory.first_seen if name.startswith(pool.scale_set + "_")]
+    bought = [growth.target - growth.before for growth in view.memory.growths if growth.pool == pool.name]
+    return scale_set.capacity > max(len(nodeless), sum(bought))
+
+
 @given(view=worlds())
 def test_nothing_shrinks_on_a_failed_or_partial_read(view):
     unseen = {each.node for each in view.allocations if each.live} - {node.id for node in view.nodes}
-    vanished = not view.nodes and any(each.capacity for each in view.scale_sets.values())
+    vanished = not view.nodes and any(had_nodes(view, pool) for pool in view.pools)
     partial = view.gaps or unseen or vanished or len(view.scale_sets) < len(view.pools)
     if partial:
         for action in plan_of(view).actions:

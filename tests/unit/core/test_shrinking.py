@@ -17,8 +17,11 @@ from keeper.core.model import (
     LastDrain,
     NodeStatus,
     Operand,
+    PoolName,
     Priority,
     Resources,
+    Template,
+    TemplateSource,
 )
 from keeper.core.plan import Delete, Drain, Plan, Purge, Reason, Reclaim
 from keeper.core.rules import AutoscaleRules
@@ -287,10 +290,21 @@ def test_nothing_shrinks_when_any_read_failed(gap):
     assert plan.memory.unneeded == {}
 
 
-def test_no_nodes_at_all_while_there_is_capacity_is_not_believed():
+def test_no_nodes_at_all_where_there_were_some_is_not_believed():
+    known = Template(TemplateSource.SEEN, NODES[0].resources, "", "default", "dc1", seen=LONG_AGO)
+    partly = {each.name: LONG_AGO for each in NODES[1:]}
+    seen = replace(idle(NODES), nodes=(), memory=Memory(first_seen=partly, templates={PoolName("general"): known}))
+
+    plan = decided(seen)
+
+    assert plan.actions == ()
+    assert plan.reason is Reason.BLIND
+
+
+def test_machines_that_never_had_a_node_do_not_hide_behind_an_empty_list():
     seen = replace(idle(NODES), nodes=(), memory=Memory(first_seen={each.name: LONG_AGO for each in NODES}))
 
-    assert decided(seen).actions == ()
+    assert any(isinstance(each, Delete) for each in decided(seen).actions)
 
 
 def test_work_on_a_node_that_was_not_listed_betrays_a_partial_read():
