@@ -11,13 +11,13 @@ from datetime import timedelta
 
 from keeper.controllers import restore_steps
 from keeper.controllers.ledger import Ledger
-from keeper.controllers.restore_steps import Attempt, NotYet
+from keeper.controllers.restore_steps import PASSING, Attempt, NotYet
 from keeper.core import restoring
 from keeper.core.messages import Controller, Message
 from keeper.core.operations import Operation, State
 from keeper.core.problems import FieldError
 from keeper.core.restoring import Step
-from keeper.core.snapshots import BadSnapshot, Reason
+from keeper.core.snapshots import BadSnapshot
 from keeper.errors import Permanent, Refused, Transient
 from keeper.ports import Lease, World
 from keeper.telemetry import Event, event
@@ -29,8 +29,6 @@ DEADLINE = timedelta(hours=2)
 """After this an operation is given up; the servers are then as its last step left them."""
 
 BACK_SOON = timedelta(seconds=2)
-PASSING = frozenset({Reason.UNREACHABLE, Reason.NO_LEADER, Reason.STORAGE_UNREACHABLE})
-"""Reasons that mend by themselves: fresh servers have no leader for a moment."""
 
 
 @dataclass(frozen=True, slots=True)

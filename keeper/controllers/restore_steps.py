@@ -35,6 +35,10 @@ PATIENCE = timedelta(minutes=3)
 """How long leader, counts and canaries may take to be as they must: an election, and keys that servers hand each other."""
 
 
+PASSING = frozenset({Reason.UNREACHABLE, Reason.NO_LEADER, Reason.STORAGE_UNREACHABLE})
+"""Reasons that mend by themselves: fresh servers have no leader for a moment."""
+
+
 class NotYet(Transient):
     """Something has to come first; the text says what, and the tick ends."""
 
@@ -141,9 +145,12 @@ class Steps:
         settings = self.attempt.world.settings.snapshots
         try:
             listing = self._listing()
+            _need_a_name(listing)
             asked = Asked(settings, listing.now, frozenset({Reason.INDEX_BEHIND, Reason.SIZE_ABSURD}))
             undo = take(self.backups, self.target.source, listing, self.attempt.lease, asked)
         except BadSnapshot as exc:
+            if exc.reason in PASSING:
+                raise
             if not self.attempt.forces(Force.WITHOUT_UNDO):
                 raise Refused(f"there is no pre-restore snapshot: {exc} (force: {Force.WITHOUT_UNDO})") from exc
             return {"undo": None}
@@ -213,6 +220,12 @@ class Steps:
     def _listing(self) -> Listing:
         with storing():
             return self.backups.store.listing(self.attempt.cluster)
+
+
+def _need_a_name(listing: Listing) -> None:
+    """A snapshot's name has whole seconds: one that was begun within this second may have just that name, in any tier."""
+    if any(held.name.taken >= listing.now.replace(microsecond=0) for held in listing.held):
+        raise NotYet("the pre-restore snapshot needs a second of its own", retry_after=timedelta(seconds=1))
 
 
 def choose(attempt: Attempt) -> Steps:

@@ -56,6 +56,8 @@ TIMES = frozenset(
     {"CreateTime", "ExpirationTime", "UpdateTime", "UpdatedAt", "Timestamp", "StartedAt", "FinishedAt", "ForceDeadline"}
 )
 BINARY = frozenset({"Hash", "Payload"})
+FREE = frozenset({"ParameterizedJob", "Meta", "Env", "Config", "Items"})
+"""Whose `Payload` is a word, or whose keys are the user's own."""
 YEAR_ONE = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -88,6 +90,8 @@ def _records(state: Mapping[str, Any]) -> Iterator[bytes]:
 
 def _as_struct(value: Any, name: str = "") -> Any:  # noqa: ANN401 -- JSON in, what the struct's field holds out
     """What the API shows as text, and a server keeps otherwise."""
+    if name in FREE:
+        return value
     if isinstance(value, dict):
         return {key: _as_struct(each, key) for key, each in value.items()}
     if isinstance(value, list):

@@ -1,0 +1,249 @@
+"""Restores against servers: everything comes back, what must not happen is refused by name, and a cut run is finished."""
+
+from dataclasses import replace
+
+import pytest
+
+from keeper.controllers import restore
+from keeper.core.operations import State
+from keeper.core.snapshots import Part, parse_stem
+from keeper.errors import Transient, Unreachable
+from tests.contract.restore.theatre import CLUSTER, Killed
+
+
+def test_all_comes_back_into_fresh_servers_and_the_variable_opens(either):
+    either.furnish()
+    stem = either.take()
+    either.start_fresh(either.lose_everything())
+    assert either.jobs() == set()
+
+    done = either.restored(stem)
+
+    assert (done.state, either.jobs()) == (State.SUCCEEDED, {"job-0", "job-1", "job-2"})
+    assert either.side.request("GET", "/v1/var/app/1")["Items"] == {"k": "v"}
+    assert done.progress.proof["differences"] == []
+    assert either.paused() is None
+
+
+def test_the_keyring_trap_is_seen_and_said_with_its_undo(either):
+    either.furnish()
+    stem = either.take()
+    either.lose_everything()
+    either.start_fresh()
+    import keeper.controllers.restore_steps as steps  # noqa: PLC0415 -- only its patience is shortened
+
+    kept, steps.PATIENCE = steps.PATIENCE, steps.PATIENCE * 0
+    try:
+        done = either.restored(stem)
+    finally:
+        steps.PATIENCE = kept
+
+    assert done.state is State.FAILED
+    assert "the canary variable cannot be read" in done.outcome
+    assert "no such key" in done.outcome
+    assert done.outcome.endswith(f"undo: restore {CLUSTER} {done.progress.undo}")
+    assert "restore op1 is under way" in either.paused()
+
+
+def test_the_undo_brings_the_state_before_back(theatre):
+    theatre.furnish(jobs=2)
+    stem = theatre.take()
+    theatre.side.request("PUT", "/v1/jobs", {"Job": {**_job("later")}})
+
+    done = theatre.restored(stem)
+    assert theatre.jobs() == {"job-0", "job-1"}
+    undone = theatre.restored(done.progress.undo)
+
+    assert (undone.state, theatre.jobs()) == (State.SUCCEEDED, {"job-0", "job-1", "later"})
+
+
+def test_a_dry_run_tells_the_phrase_and_changes_nothing(theatre):
+    theatre.furnish()
+    stem = theatre.take()
+    before = set(theatre.records.records)
+
+    done = theatre.restored("latest", dry_run=True)
+
+    assert done.plan["confirm"] == f"restore {CLUSTER} {stem}"
+    assert (done.plan["objections"], theatre.sent) == ([], 0)
+    assert set(theatre.records.records) - before == {f"operations/{done.id}.json"}
+
+
+def test_a_snapshot_without_its_root_keys_is_refused_unless_forced_by_name(theatre):
+    theatre.furnish()
+    theatre.keystores.kept = {}
+    stem = theatre.take()
+
+    refused = theatre.restored(stem)
+    forced = theatre.restored(stem, "without-keystore")
+
+    assert (refused.state, "force: without-keystore" in refused.outcome) == (State.FAILED, True)
+    assert (forced.state, theatre.sent) == (State.SUCCEEDED, 1)
+
+
+def test_another_clusters_snapshot_is_refused_unless_forced_by_name(theatre):
+    theatre.furnish()
+    stem = theatre.take()
+    theatre.settings = replace(theatre.settings, snapshots=replace(theatre.settings.snapshots, cluster="other"))
+
+    refused = theatre.restored(stem, "unverified")
+    assert (refused.state, theatre.sent) == (State.FAILED, 0)
+    assert "it is of cluster prod, this is other (force: other-cluster)" in refused.outcome
+
+    assert theatre.restored(stem, "other-cluster").state is State.SUCCEEDED
+
+
+def test_a_newer_servers_snapshot_is_refused(theatre):
+    theatre.furnish()
+    stem = theatre.take()
+    older = replace(theatre.target.observe(), version="1.6.4")
+    theatre.observe = lambda: older
+
+    refused = theatre.restored(stem)
+
+    assert (refused.state, theatre.sent) == (State.FAILED, 0)
+    assert "it is of 1.6.5, the servers run the older 1.6.4 (force: newer-version)" in refused.outcome
+
+
+def test_an_archive_without_a_manifest_is_refused_unless_forced_by_name(theatre):
+    theatre.furnish()
+    name = parse_stem(theatre.take())
+    (held,) = theatre.store.listing(CLUSTER).held
+    forget(theatre, held.tier, name.blob(Part.MANIFEST))
+
+    assert "force: unverified" in theatre.restored(name.stem).outcome
+    assert theatre.restored(name.stem, "unverified").state is State.SUCCEEDED
+
+
+def test_what_is_no_snapshot_never_reaches_the_servers(theatre):
+    theatre.furnish()
+    name = parse_stem(theatre.take())
+    (held,) = theatre.store.listing(CLUSTER).held
+    theatre.store.read = lambda tier, blob, read=theatre.store.read: (
+        iter([b"GIF89a, not a snapshot"]) if blob == name.blob(Part.ARCHIVE) else read(tier, blob)
+    )
+
+    done = theatre.restored(name.stem)
+
+    assert (done.state, theatre.sent, held.verified) == (State.FAILED, 0, True)
+    assert "is no sealed snapshot" in done.outcome
+    assert len(done.outcome.splitlines()) == 1
+    assert theatre.paused() is None
+
+
+def test_a_snapshot_that_does_not_exist_is_named(theatre):
+    missing = f"{CLUSTER}/nomad/20200101T000000Z-000000000007"
+
+    assert theatre.restored(missing).outcome == f"snapshot: expected one that exists, got {missing!r}"
+
+
+def test_a_token_without_the_right_fails_in_one_line_that_names_it(theatre):
+    theatre.furnish()
+    stem = theatre.take()
+    theatre.become(theatre.side.keeper_token)
+
+    done = theatre.restored(stem)
+
+    assert (done.state, theatre.sent) == (State.FAILED, 0)
+    assert "management token" in done.outcome
+    assert "nomad-management-token" in done.outcome
+
+
+def test_servers_that_lack_the_root_keys_are_waited_for_and_named(theatre):
+    theatre.furnish()
+    stem = theatre.take()
+    theatre.keystores.silent = True
+    message = theatre.ask(stem)
+
+    waiting = theatre.run(message, ticks=2)
+    assert (waiting.state, theatre.sent) == (State.RUNNING, 0)
+    assert waiting.progress.doing.startswith("waiting for the root keys on 1 more")
+    theatre.keystores.silent = False
+
+    assert theatre.run(message).state is State.SUCCEEDED
+
+
+def test_a_server_that_stops_in_mid_stream_is_asked_again(theatre):
+    theatre.furnish()
+    stem = theatre.take()
+    sends = [Unreachable("no answer from Nomad to restore a snapshot: the connection broke")]
+
+    def restoring(archive, size, whole=theatre.target.restore):
+        if sends:
+            next(iter(archive()))
+            raise sends.pop()
+        whole(archive, size)
+
+    theatre.restore = restoring
+
+    assert theatre.restored(stem).state is State.SUCCEEDED
+
+
+def test_a_cancelled_restore_leaves_the_state_as_it_was(theatre):
+    theatre.furnish()
+    stem = theatre.take()
+    theatre.keystores.silent = True
+    message = theatre.ask(stem)
+    theatre.run(message, ticks=1)
+
+    restore.run(theatre.world, replace(message, detail={**message.detail, "cancel": True}))
+
+    assert (theatre.operation(message).state, theatre.sent, theatre.paused()) == (State.CANCELED, 0, None)
+
+
+def test_a_run_killed_at_any_write_is_finished_by_the_next(theatre):
+    theatre.furnish()
+    stem = theatre.take()
+    save, killed = theatre.records.save, 0
+    for fatal in range(1, 40):
+        message, writes = theatre.ask(stem), iter(range(1, 1000))
+
+        def saving(name, body, *, version, writes=writes, fatal=fatal):
+            if next(writes) == fatal:
+                raise Killed
+            return save(name, body, version=version)
+
+        theatre.records.save = saving
+        try:
+            restore.run(theatre.world, message)
+        except Killed:
+            killed += 1
+        except Transient:
+            pass
+        theatre.records.save = save
+        for name in ("cluster", "snapshot"):
+            theatre.leases.break_lease(name)
+        done = theatre.run(message)
+        assert (done.state, theatre.jobs(), theatre.paused()) == (State.SUCCEEDED, {"job-0", "job-1", "job-2"}, None)
+        if fatal > killed:
+            break
+    assert killed >= 8
+
+
+@pytest.mark.parametrize("verb", ["restore"])
+def test_a_message_for_an_unknown_operation_is_not_dropped(theatre, verb):
+    message = theatre.ask(f"{CLUSTER}/nomad/20200101T000000Z-000000000007")
+
+    with pytest.raises(ValueError, match="the id of a stored restore"):
+        restore.run(theatre.world, replace(message, cause=verb, detail={"id": "nobody"}))
+
+
+def forget(theatre, tier, name):
+    """Take one blob away behind the store's back."""
+    listing = theatre.store.listing
+
+    def without(cluster):
+        seen = listing(cluster)
+        held = [
+            replace(h, parts={part: at for part, at in h.parts.items() if (h.tier, h.name.blob(part)) != (tier, name)})
+            for h in seen.held
+        ]
+        return replace(seen, held=tuple(held))
+
+    theatre.store.listing = without
+
+
+def _job(name):
+    from tests.contract.restore.theatre import job  # noqa: PLC0415 -- only here
+
+    return job(name)
