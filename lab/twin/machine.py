@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from lab.twin.blueprint import Blueprint
 
 POWER_OFF_SECONDS = 20.0
+CGROUPS = (Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
+"""Where systemd keeps its groups: the first two on a host of the first version or a hybrid one, the last on the second."""
+JOIN = 'for group; do [ "$group" = -- ] && break; echo $$ > "$group/cgroup.procs"; shift; done; shift; exec "$@"'
+"""Enter the groups given before `--`, then become the command after it."""
+
 DISK_BYTES = 512 * 1024 * 1024
 NEED_A_KERNEL = ("auditd.service", "docker.service", "docker.socket", "containerd.service")
 """Units that cannot run where the kernel is another's: they are installed and configured, but not started."""
@@ -90,7 +95,11 @@ class Machine:
         ]
         with self.console.open("ab") as out:
             self._process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+                ["sh", "-c", JOIN, "sh", *map(str, self._make_groups()), "--", *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
             )
         if not wait_until(lambda: self._find_leader() and self.succeeds("systemctl", "show", "--property=Version"), 60):
             raise CommandFailed(f"{self.blueprint.short} does not come up; see {self.console}")
@@ -121,7 +130,7 @@ class Machine:
 
     def apply(self) -> None:
         """Have the loader run now, as its timer would within the minute."""
-        self.succeeds("systemctl", "start", "keeper-load.service")
+        self.run("systemctl", "start", "keeper-load.service")
 
     def power_off(self) -> bool:
         """Stop in good order; when systemd has stopped its units but nspawn does not end, end it. True when it ended itself."""
@@ -145,6 +154,17 @@ class Machine:
             self._process.kill()
         self._process.wait(10)
         self._process, self._leader = None, 0
+        for group in self._groups():
+            _remove_group(group)
+
+    def _groups(self) -> list[Path]:
+        """Groups of its own, or the first processes of two machines would take each other's for theirs."""
+        return [top / f"twin-{self.blueprint.short}" for top in CGROUPS if (top / "cgroup.procs").exists()]
+
+    def _make_groups(self) -> list[Path]:
+        for group in self._groups():
+            group.mkdir(exist_ok=True)
+        return self._groups()
 
     def _inside(self) -> list[str]:
         return ["nsenter", f"--target={self._leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"]
@@ -202,6 +222,13 @@ class Machine:
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
+
+
+def _remove_group(group: Path) -> None:
+    """Remove a control group with everything below it; one whose processes are still ending stays until the next run."""
+    for folder, _, _ in os.walk(group, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()
 
 
 def _children(pid: int) -> list[int]:

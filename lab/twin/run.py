@@ -67,7 +67,6 @@ def prove(world: World, report: Report) -> None:
     for server in servers:
         proofs.becomes_member(server, report, (*COMMON, "data.mount"))
     client.apply()
-    print(client.run("journalctl", "-o", "short-precise"))
     proofs.becomes_member(client, report, COMMON)
 
     _names(world, report, client, servers[0])
