@@ -14,4 +14,4 @@ settings.register_profile(
     phases=[Phase.generate],
     database=None,
 )
-settings.load_profile("dev")
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
