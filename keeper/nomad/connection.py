@@ -49,11 +49,14 @@ class Connection:
             for name, endpoint in ENDPOINTS.items()
         }
 
-    def download(self, call: Call, path: str, query: Mapping[str, str]) -> requests.Response:
-        """GET what python-nomad has no endpoint for. The body is not read yet: close the answer, or read it to its end."""
+    def download(
+        self, call: Call, path: str, query: Mapping[str, str], patience: float | None = None
+    ) -> requests.Response:
+        """GET what python-nomad has no endpoint for; `patience` is how many seconds it may stay silent. The body is not read yet: close the answer, or read it to its end."""
+        timeout = (CONNECT_SECONDS, patience or self._timeout[1])
         try:
             answer = self._session.get(
-                self._address + path, params=dict(query), timeout=self._timeout, stream=True, allow_redirects=False
+                self._address + path, params=dict(query), timeout=timeout, stream=True, allow_redirects=False
             )
             if answer.status_code != HTTPStatus.OK:
                 with answer:

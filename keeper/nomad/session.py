@@ -72,9 +72,11 @@ class NomadSession:
         """Do something to a node. Sent once: when no answer comes, it may have arrived."""
         self._send(call, Endpoint.NODE, (quote(node, safe=""), verb), method="post", json=body)
 
-    def download(self, call: Call, path: str, query: Mapping[str, str]) -> "requests.Response":
-        """An answer whose body is not read yet. Close it, or read it to its end."""
-        return self._renewing(lambda connection: connection.download(call, path, query))
+    def download(
+        self, call: Call, path: str, query: Mapping[str, str], patience: float | None = None
+    ) -> "requests.Response":
+        """An answer whose body is not read yet. Close it, or read it to its end. `patience`: seconds that it may stay silent."""
+        return self._renewing(lambda connection: connection.download(call, path, query, patience))
 
     def put(self, call: Call, path: str, body: object, query: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 -- JSON
         """Write something and return what was answered, None for nothing. Sent once: without an answer, it may have arrived."""

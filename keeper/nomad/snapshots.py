@@ -29,6 +29,8 @@ SAVE_SINCE = "1.11.3"
 MANAGEMENT = "management token"
 SAVE = 'operator { capabilities = ["snapshot-save"] }'
 PAGE = 500
+SILENCE = 120.0
+"""Seconds until the first byte: the leader packs the whole archive before it answers."""
 PIECE = 256 * 1024
 
 COUNTED = {
@@ -76,7 +78,7 @@ class NomadSnapshots:
         """See the port."""
         needed = f"a {MANAGEMENT} before Nomad {SAVE_SINCE}, {SAVE} from then on"
         try:
-            answer = self._saver.download(Call("save a snapshot", needed), PATH, {})
+            answer = self._saver.download(Call("save a snapshot", needed), PATH, {}, SILENCE)
         except Forbidden as exc:
             raise BadSnapshot(
                 Reason.RIGHT_MISSING, f"Nomad refused a snapshot to the token in {self._secret}: it needs {needed}"

@@ -31,6 +31,7 @@ class Server(BaseHTTPRequestHandler):
     cut = len(ARCHIVE)
     how = "length"
     digest = True
+    slow = 0.0
     management = True
 
     def do_GET(self):
@@ -61,6 +62,7 @@ class Server(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def archive(self):
+        self.server.let_go.wait(self.slow)
         self.send_response(200)
         if self.digest:
             self.send_header("Digest", "sha-256=" + base64.b64encode(hashlib.sha256(ARCHIVE).digest()).decode())
@@ -76,7 +78,7 @@ class Server(BaseHTTPRequestHandler):
             if self.how == "chunked, ended":
                 self.wfile.write(b"0\r\n\r\n")
         if self.how == "stalls":
-            self.server.let_go.wait(10)
+            self.server.let_go.wait(2)  # longer than the patience that these tests set
         self.close_connection = True
 
     def log_message(self, *_):
@@ -114,7 +116,8 @@ def server(authority):
 
 
 @pytest.fixture
-def source(server, authority):
+def source(server, authority, monkeypatch):
+    monkeypatch.setattr("keeper.nomad.snapshots.SILENCE", 1.0)
     settings = NomadSettings(address=server.url, timeout=timedelta(seconds=1))
     sessions = [
         NomadSession(settings, token=lambda word=word: word, ca=authority.certificate.read_text)
@@ -149,6 +152,13 @@ def test_an_archive_that_ends_early_never_passes(server, source, how, cut):
     with pytest.raises(BadSnapshot) as caught:
         received(source)
     assert caught.value.reason is Reason.CUT_SHORT
+
+
+def test_a_leader_may_take_longer_to_pack_than_any_other_call_may_take(server, source, monkeypatch):
+    monkeypatch.setattr("keeper.nomad.snapshots.SILENCE", 5.0)
+    server.slow = 1.5
+
+    assert received(source).archive_bytes == len(ARCHIVE)
 
 
 def test_an_answer_without_a_digest_is_refused(server, source):

@@ -372,3 +372,34 @@ def test_the_deletion_plan_can_be_shown_first_and_is_then_what_happens(stage):
     assert gone == {each["snapshot"] for each in shown if each["becomes"] == "deleted"}
     assert len(gone) == 3
     assert {each["snapshot"] for each in shown} == before
+
+
+def test_a_tick_cut_before_any_of_its_writes_leaves_nothing_half_done_and_the_next_one_finishes(stage):
+    class Cut(BaseException):
+        pass
+
+    for at in range(1, 50):
+        one = type(stage)()
+        left = [at]
+
+        def step(_, left=left):
+            left[0] -= 1
+            if left[0] == 0:
+                raise Cut
+
+        one.store.step = one.copies.step = step
+        try:
+            one.tick()
+        except Cut:
+            pass
+        else:
+            break
+        for store in (one.store, one.copies):
+            assert all(plain(one, held, store) for held in one.verified(store=store))
+        one.store.step = one.copies.step = lambda _: None
+        one.clock.advance(31)
+        one.tick()
+        assert one.store.blobs.keys() == one.copies.blobs.keys()
+        assert all(held.verified for held in one.store.listing("lab").held)
+        assert len(one.verified()) == 1
+    assert at > 6
