@@ -1,7 +1,8 @@
 metadata name = 'Nomad keeper'
 metadata description = 'A Nomad cluster that runs itself: network, servers, client pools, secrets, storage, the keeper, monitoring and backup.'
 
-import { Backup, ClientPool, Federation, Gateway, Logs, Releases, Subnets } from 'types.bicep'
+import { Backup, ClientPool, Federation, Gateway, Logs, Subnets } from 'types.bicep'
+import { Releases } from 'machineTypes.bicep'
 import { placementProblems, poolProblems, subnetProblems } from 'checks.bicep'
 import { addressesOf, endpointZonesOf, namesOf, peersOf, poolsOf, poolsSetting, recordsOf } from 'plan.bicep'
 import { ports } from 'ports.bicep'
@@ -186,9 +187,17 @@ var serverAddresses = addressesOf(subnets.servers, 9, serverCount)
 var serverPeers = peersOf(name, 'server', serverCount, domain)
 var consulAddresses = consul.mode == 'Dedicated' ? addressesOf(subnets.data, 9, 3) : []
 var dedicatedPeers = peersOf(name, 'consul', consul.mode == 'Dedicated' ? 3 : 0, domain)
+var consulHomes = consul.mode == 'Dedicated' ? consulAddresses : serverAddresses
 var pools = poolsOf(clientPools, zoneList, nomad.datacenter, shapes)
 var queueName = 'keeper'
 var containerName = 'keeper'
+
+// Triggers read these by name, so they must be set even where the keeper has the same default.
+var schedules = {
+  AUTOSCALE_SCHEDULE: '*/30 * * * * *'
+  SNAPSHOT_SCHEDULE: '0 20 * * * *'
+  REHEARSAL_SCHEDULE: '0 50 * * * *'
+}
 
 var parts = {
   consul: consul.mode == 'Dedicated'
@@ -263,6 +272,7 @@ module network 'modules/network/network.bicep' = {
     domain: domain
     records: concat(
       [{ name: 'nomad', addresses: [apiAddress] }],
+      consul.mode == 'Off' ? [] : [{ name: 'consul', addresses: consulHomes }],
       recordsOf(serverPeers, serverAddresses),
       recordsOf(dedicatedPeers, consulAddresses)
     )
@@ -349,6 +359,7 @@ module compute 'modules/compute/compute.bicep' = {
       servers: serverPeers
       consul: { CoLocated: 'colocated', Dedicated: 'dedicated', Off: 'off' }[consul.mode]
       consulServers: parts.consul ? dedicatedPeers : consul.mode == 'CoLocated' ? serverPeers : []
+      consulDatacenter: nomad.datacenter
       consulMesh: consul.mesh
       nomadVersion: releases.nomad
       consulVersion: releases.consul
@@ -386,7 +397,9 @@ module functionApp 'modules/functions/app.bicep' = {
     operatorSources: operatorSources
     packageUrl: packageUrl
     zoneRedundant: !empty(zoneList)
-    settings: union(keeperSettings, {
+    copier: empty(copyLocation) ? null : identities[indexOf(identityNames, 'copy')].outputs.it
+    copies: !empty(copyLocation)
+    settings: union(schedules, keeperSettings, {
       POOLS: poolsSetting(pools, name, groups.compute)
       NOMAD_ADDRESS: 'https://${apiAddress}:${ports.nomadHttp}'
       NOMAD_REGION: nomad.region
@@ -401,6 +414,12 @@ module functionApp 'modules/functions/app.bicep' = {
       KEEPER_CONTAINER: containerName
       KEEPER_QUEUE: queueName
       HTTP_REQUIRE_APP_ROLES: 'true'
+      SNAPSHOT_CLUSTER: name
+      SNAPSHOT_KEY: 'nomad-snapshots'
+      SNAPSHOT_COPY_BLOB_URL: empty(copyLocation) ? '' : 'https://${names.accounts.second}.blob.${storageDomain}'
+      SNAPSHOT_COPY_CLIENT_ID: empty(copyLocation) ? '' : identities[indexOf(identityNames, 'copy')].outputs.it.clientId
+      CONSUL_ADDRESS: consul.mode == 'Off' ? '' : 'https://consul.${domain}:${ports.consulHttps}'
+      CONSUL_TLS_NAME: 'server.${nomad.datacenter}.consul'
     })
   }
   dependsOn: [storage]

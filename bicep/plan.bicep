@@ -1,7 +1,8 @@
 metadata name = 'Plan'
 metadata description = 'What follows from the parameters: pools with every default filled in, and the setting that the keeper reads them from.'
 
-import { ClientPool, Peer, PlannedPool } from 'types.bicep'
+import { ClientPool } from 'types.bicep'
+import { Peer, PlannedPool } from 'machineTypes.bicep'
 
 @export()
 @description('The pools with every default filled in.')

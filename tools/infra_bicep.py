@@ -6,6 +6,7 @@ Found on PATH, or beside the checkout in `shared/tools/bicep`. Predictions are k
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 TENANT = "00000000-0000-0000-0000-000000000002"
 GROUP = "rg-nomad"
 LOCATION = "westeurope"
+
+_USES = re.compile(r"^(?:module \w+|import \{[^}]*\} from) '([^']+\.bicep)'", re.MULTILINE)
 
 FROM_ENVIRONMENT = ("SSH_PUBLIC_KEY", "ADMIN_GROUP_ID", "API_CLIENT_ID", "CERTIFICATE_SECRET_ID", "PACKAGE_URL")
 """What the parameter files take from the environment; docs/deploy.md sets them."""
@@ -75,9 +78,33 @@ def lint(path: Path) -> list[Finding]:
     return [_finding(result) for run in report["runs"] for result in run["results"]]
 
 
-def is_formatted(path: Path) -> bool:
-    """Whether the formatter would leave the file as it is."""
-    return _run("format", str(path), "--stdout").stdout == path.read_text()
+def entrances() -> list[Path]:
+    """The files that a deployment begins with; linting them lints every module that they lead to."""
+    return [MAIN, *parameter_files()]
+
+
+def reached() -> set[Path]:
+    """Every Bicep file that main.bicep leads to, itself included."""
+    seen, waiting = set[Path](), [MAIN]
+    while waiting:
+        file = waiting.pop()
+        if file not in seen:
+            seen.add(file)
+            waiting += [(file.parent / path).resolve() for path in _USES.findall(file.read_text())]
+    return seen
+
+
+def unformatted() -> list[str]:
+    """Files that the formatter would change."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "bicep"
+        shutil.copytree(BICEP, copy)
+        _run("format", "--pattern", f"{copy}/**/*.bicep*")
+        return [
+            file.relative_to(BICEP).as_posix()
+            for file in sources()
+            if (copy / file.relative_to(BICEP)).read_text() != file.read_text()
+        ]
 
 
 def predict(parameters: Path) -> dict[str, Any]:
@@ -159,4 +186,4 @@ def _finding(result: dict[str, Any]) -> Finding:
 
 
 if __name__ == "__main__":
-    sys.exit("\n".join(str(finding) for path in sources() for finding in lint(path)) or 0)
+    sys.exit("\n".join(str(finding) for path in entrances() for finding in lint(path)) or 0)

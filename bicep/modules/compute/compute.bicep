@@ -1,7 +1,8 @@
 metadata name = 'Compute'
 metadata description = 'Every machine: servers, client pools, a dedicated Consul, a jump box; and the keeper\'s right to size and repair them.'
 
-import { House, Identity, Parts, PlannedPool, ServersVault, SharedKnobs, VaultNames } from '../../types.bicep'
+import { House, Identity, Parts, VaultNames } from '../../types.bicep'
+import { PlannedPool, ServersVault, SharedKnobs } from '../../machineTypes.bicep'
 import { roles } from '../../roles.bicep'
 import { userDataOf } from 'userData.bicep'
 

@@ -1,7 +1,8 @@
 metadata name = 'Machine'
 metadata description = 'One virtual machine with a fixed address: a server, a Consul server or the jump box. Its role lies in userData, never in customData.'
 
-import { House, MachineHouse } from '../../types.bicep'
+import { House } from '../../types.bicep'
+import { MachineHouse } from '../../machineTypes.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/
 @description('Required. Naming, tags and diagnostics.')

@@ -1,7 +1,8 @@
 metadata name = 'Client pool'
 metadata description = 'One scale set of Nomad clients. Its size belongs to the keeper once it exists; instances are replaced, never mended.'
 
-import { House, MachineHouse, PlannedPool } from '../../types.bicep'
+import { House } from '../../types.bicep'
+import { MachineHouse, PlannedPool } from '../../machineTypes.bicep'
 import { ports } from '../../ports.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/

@@ -1,7 +1,8 @@
 metadata name = 'Servers'
 metadata description = 'Three or five machines with fixed addresses, one zone each in turn, or spread over the fault domains of an availability set.'
 
-import { House, Knobs, MachineHouse } from '../../types.bicep'
+import { House } from '../../types.bicep'
+import { Knobs, MachineHouse } from '../../machineTypes.bicep'
 import { userDataOf } from 'userData.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/

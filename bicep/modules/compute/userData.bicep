@@ -1,7 +1,7 @@
 metadata name = 'User data'
 metadata description = 'What a machine reads from the metadata service at every boot and every minute: its role, its knobs and the node program.'
 
-import { Knobs } from '../../types.bicep'
+import { Knobs } from '../../machineTypes.bicep'
 
 @export()
 @description('The userData of a machine. Azure allows 64 KB of base64; tests/infra measures each. The bundle comes as an argument: an expression may be 24,576 characters long at most, and a literal inside a function counts.')

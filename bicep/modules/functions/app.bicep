@@ -1,7 +1,7 @@
 metadata name = 'Function app'
 metadata description = 'The keeper: Flex Consumption, inside the network, with one identity and no key.'
 
-import { House } from '../../types.bicep'
+import { House, Identity } from '../../types.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/
 @description('Required. Naming, tags and diagnostics.')
@@ -12,6 +12,12 @@ param name string
 
 @description('Required. Identity of the keeper.')
 param identity { id: string, clientId: string }
+
+@description('Required. Whether copies of snapshots are written, under an identity of their own.')
+param copies bool
+
+@description('Required. Identity that writes copies of snapshots; null for none.')
+param copier Identity?
 
 @description('Required. Subnet delegated to Microsoft.App/environments, by resource id.')
 param subnetId string
@@ -91,7 +97,10 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   location: house.location
   tags: house.tags
   kind: 'functionapp,linux'
-  identity: { type: 'UserAssigned', userAssignedIdentities: { '${identity.id}': {} } }
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: union({ '${identity.id}': {} }, copies ? { '${copier!.id}': {} } : {})
+  }
   properties: {
     serverFarmId: plan.id
     httpsOnly: true

@@ -29,10 +29,10 @@ var logRules = [
     name: 'work-blocked'
     severity: 2
     why: 'Work has been waiting for 15 minutes although the keeper may grow the pools.'
-    query: 'AppTraces | where Message has \'"event":"tick.planned"\' | extend told = parse_json(Message) | where tostring(told.controller) == "autoscale" and tostring(told.reason) in ("no_capacity", "at_limit", "infeasible")'
+    query: 'AppTraces | where Message has \'"event":"tick.planned"\' | extend told = parse_json(Message) | where tostring(told.controller) == "autoscale" and tostring(told.reason) == "demand"'
     window: 'PT15M'
     every: 'PT5M'
-    when: { operator: 'GreaterThan', threshold: 10 }
+    when: { operator: 'GreaterThan', threshold: 25 }
   }
   {
     name: 'keeper-silent'
@@ -62,12 +62,12 @@ var logRules = [
     when: any
   }
   {
-    name: 'snapshot-old'
+    name: 'snapshot-overdue'
     severity: 1
-    why: 'No snapshot has been verified for 26 hours. Fires on silence: a keeper that says nothing has no backup either.'
-    query: 'AppTraces | where TimeGenerated > ago(26h) | where Message has \'"event":"snapshot.verified"\''
-    window: 'P2D'
-    every: 'PT1H'
+    why: 'No snapshot is young enough. Fires on silence too: a keeper that says nothing has no backup either.'
+    query: 'AppTraces | where Message has \'"event":"snapshot.age"\' | extend told = parse_json(Message) | where tostring(told.product) == "nomad" and todouble(told.age) < 1.5 * todouble(told.interval)'
+    window: 'PT3H'
+    every: 'PT30M'
     when: silence
   }
   {
@@ -92,7 +92,7 @@ var logRules = [
     name: 'spot-evictions'
     severity: 3
     why: 'Azure takes spot machines back faster than usual: work moves often, or waits.'
-    query: 'Syslog | where SyslogMessage has \'"event":"drain.started"\' and SyslogMessage has "Preempt"'
+    query: 'Syslog | where SyslogMessage has \'"event":"node.leaving"\' and SyslogMessage has "Preempt"'
     window: 'PT1H'
     every: 'PT15M'
     when: { operator: 'GreaterThan', threshold: 3 }

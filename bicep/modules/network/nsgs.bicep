@@ -3,6 +3,7 @@ metadata description = 'One group for each subnet. What is not listed is denied;
 
 import { House, Subnets } from '../../types.bicep'
 import { ports } from '../../ports.bicep'
+import { consulServerRules, nomadServerRules, rule, vaultRules } from 'rules.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/
 @description('Required. Naming, tags and diagnostics.')
@@ -42,7 +43,14 @@ var machines = consul == 'Dedicated'
   ? [subnets.servers, subnets.clients, subnets.data]
   : [subnets.servers, subnets.clients]
 var consulAgentPorts = [string(ports.consulSerfLan)]
-var consulApiPorts = [string(ports.consulHttp), string(ports.consulHttps), string(ports.consulGrpc)]
+
+var metrics = rule(
+  'AllowNodeMetrics',
+  'Tcp',
+  [subnets.clients],
+  [string(ports.metrics)],
+  'Prometheus runs on a client and scrapes every machine.'
+)
 
 var ssh = rule(
   'AllowSsh',
@@ -52,81 +60,8 @@ var ssh = rule(
   'People come in by ${access} and no other way.'
 )
 
-// The Consul listeners of a server, wherever those servers stand.
-var consulServerRules = [
-  rule('AllowConsulServerRpc', 'Tcp', machines, [string(ports.consulRpc)], 'Consul agents call their servers.')
-  rule(
-    'AllowConsulGossip',
-    '*',
-    machines,
-    [string(ports.consulSerfLan)],
-    'Consul agents gossip with each other, over TCP and UDP.'
-  )
-  rule(
-    'AllowConsulWanGossip',
-    '*',
-    concat([subnets[consul == 'Dedicated' ? 'data' : 'servers']], federatedServers),
-    [string(ports.consulSerfWan)],
-    'Consul servers gossip across regions.'
-  )
-  rule(
-    'AllowConsulApi',
-    'Tcp',
-    concat(machines, [subnets.management, subnets.functions]),
-    consulApiPorts,
-    'Nomad, the keeper and people use the API; the mesh uses gRPC.'
-  )
-  rule('AllowConsulDns', '*', machines, [string(ports.consulDns)], 'Machines resolve service names.')
-]
-
-var nomadServerRules = [
-  rule(
-    'AllowNomadHttp',
-    'Tcp',
-    [subnets.servers, subnets.clients, subnets.management, subnets.functions],
-    [string(ports.nomadHttp)],
-    'The API: agents, people, and the keeper.'
-  )
-  rule(
-    'AllowNomadRpc',
-    'Tcp',
-    concat([subnets.servers, subnets.clients], federatedServers),
-    [string(ports.nomadRpc)],
-    'Servers and clients call servers.'
-  )
-  rule(
-    'AllowNomadGossip',
-    '*',
-    concat([subnets.servers], federatedServers),
-    [string(ports.nomadSerf)],
-    'Servers gossip with each other, over TCP and UDP.'
-  )
-  rule(
-    'AllowNodeMetrics',
-    'Tcp',
-    [subnets.clients],
-    [string(ports.metrics)],
-    'Prometheus runs on a client and scrapes every machine.'
-  )
-]
-
-var vaultRules = [
-  rule(
-    'AllowVaultApi',
-    'Tcp',
-    [subnets.servers, subnets.clients, subnets.management],
-    [string(ports.vaultApi)],
-    'Nomad and workloads read from HashiCorp Vault.'
-  )
-  rule(
-    'AllowVaultCluster',
-    'Tcp',
-    [subnets.servers],
-    [string(ports.vaultCluster)],
-    'HashiCorp Vault servers replicate.'
-  )
-]
-
+var consulHome = consul == 'Dedicated' ? subnets.data : subnets.servers
+var consulServers = consulServerRules(subnets, machines, concat([consulHome], federatedServers))
 var clientRules = concat(
   [
     rule(
@@ -150,13 +85,7 @@ var clientRules = concat(
       [dynamicPorts],
       'Nomad gives workloads these ports.'
     )
-    rule(
-      'AllowNodeMetrics',
-      'Tcp',
-      [subnets.clients],
-      [string(ports.metrics)],
-      'Prometheus runs on a client and scrapes every machine.'
-    )
+    metrics
   ],
   empty(applicationPorts)
     ? []
@@ -194,7 +123,7 @@ var dataRules = concat(
     )
   ],
   files ? [rule('AllowNfs', 'Tcp', [subnets.clients], ['2049'], 'Clients mount Azure Files over NFS.')] : [],
-  consul == 'Dedicated' ? concat(consulServerRules, [ssh]) : []
+  consul == 'Dedicated' ? concat(consulServers, [metrics], [ssh]) : []
 )
 
 var managementRules = access == 'Bastion'
@@ -248,9 +177,9 @@ var gatewayRules = [
 var groups = {
   management: managementRules
   servers: concat(
-    nomadServerRules,
+    nomadServerRules(subnets, federatedServers),
     consul == 'CoLocated'
-      ? consulServerRules
+      ? consulServers
       : consul == 'Dedicated'
           ? [
               rule(
@@ -262,7 +191,7 @@ var groups = {
               )
             ]
           : [],
-    vault ? vaultRules : [],
+    vault ? vaultRules(subnets) : [],
     [ssh]
   )
   clients: clientRules
@@ -278,15 +207,6 @@ var wanted = filter(
 )
 
 /*** RESOURCES ***/
-@description('An allow rule for one reason. The priority follows from its place in the list.')
-func rule(name string, protocol 'Tcp' | 'Udp' | '*', sources string[], destinationPorts string[], why string) object => {
-  name: name
-  protocol: protocol
-  sources: sources
-  ports: destinationPorts
-  why: why
-}
-
 resource nsgs 'Microsoft.Network/networkSecurityGroups@2025-05-01' = [
   for group in wanted: {
     name: 'nsg-${house.cluster}-${group.key}'

@@ -17,6 +17,9 @@ param encryptsDisks bool
 @description('Required. Identity that encrypts managed disks with a key of ours; null for keys of the platform.')
 param disks Identity?
 
+@description('Required. Identity of the servers.')
+param servers Identity
+
 /*** VARIABLES ***/
 // The keeper rotates the CA key itself, together with the bundle; old versions stay, since certificates name them.
 var byTheKeeper = {
@@ -75,6 +78,20 @@ resource machines 'Microsoft.KeyVault/vaults/keys@2024-11-01' = if (encryptsDisk
     keyOps: ['wrapKey', 'unwrapKey']
     attributes: { enabled: true, exportable: false }
     rotationPolicy: byAzure
+  }
+}
+
+resource depositRight 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(snapshots.id, 'servers', roles.cryptoServiceEncryptionUser)
+  scope: snapshots
+  properties: {
+    principalId: servers.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roles.cryptoServiceEncryptionUser
+    )
+    description: 'Servers before Nomad 1.9 seal their root keys with this key, since no snapshot holds them. They can read no snapshot.'
   }
 }
 

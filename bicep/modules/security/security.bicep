@@ -150,7 +150,13 @@ module consulVault 'keyVault.bicep' = if (parts.consul) {
 
 module keys 'keys.bicep' = {
   name: 'keys'
-  params: { vaultName: vaultNames.keeper, hardware: hardware, encryptsDisks: parts.disks, disks: disks }
+  params: {
+    vaultName: vaultNames.keeper
+    hardware: hardware
+    servers: servers
+    encryptsDisks: parts.disks
+    disks: disks
+  }
   dependsOn: [keeperVault]
 }
 

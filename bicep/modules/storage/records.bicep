@@ -22,6 +22,12 @@ param containerGrants Grant[]
 @description('Required. Rights over the dead-letter container alone.')
 param deadLetterGrants Grant[]
 
+@description('Required. Rights over the container of root keys alone: servers deposit theirs, sealed.')
+param keystoreGrants Grant[]
+
+@description('Required. Rights over the container of rehearsals alone: a drill leaves its verdict.')
+param rehearsalGrants Grant[]
+
 @description('Required. Rights over the corridor alone, and why.')
 param queueGrants Grant[]
 
@@ -73,6 +79,18 @@ resource auditKept 'Microsoft.Storage/storageAccounts/blobServices/containers/im
 resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
   parent: blobs
   name: 'dead-letters'
+  properties: { publicAccess: 'None' }
+}
+
+resource keystores 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
+  parent: blobs
+  name: 'keystores'
+  properties: { publicAccess: 'None' }
+}
+
+resource rehearsals 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
+  parent: blobs
+  name: 'rehearsals'
   properties: { publicAccess: 'None' }
 }
 
@@ -146,6 +164,32 @@ resource deadLetterRights 'Microsoft.Authorization/roleAssignments@2022-04-01' =
   for grant in deadLetterGrants: {
     name: guid(deadLetters.id, grant.who, grant.role)
     scope: deadLetters
+    properties: {
+      principalId: grant.principalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', grant.role)
+      description: grant.why
+    }
+  }
+]
+
+resource keystoreRights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for grant in keystoreGrants: {
+    name: guid(keystores.id, grant.who, grant.role)
+    scope: keystores
+    properties: {
+      principalId: grant.principalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', grant.role)
+      description: grant.why
+    }
+  }
+]
+
+resource rehearsalRights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for grant in rehearsalGrants: {
+    name: guid(rehearsals.id, grant.who, grant.role)
+    scope: rehearsals
     properties: {
       principalId: grant.principalId
       principalType: 'ServicePrincipal'

@@ -125,6 +125,22 @@ module records 'records.bicep' = {
         why: 'The watcher on the leader sends nudges to this queue. It can neither read nor write anywhere else.'
       }
     ]
+    keystoreGrants: [
+      {
+        who: 'servers'
+        principalId: servers.principalId
+        role: roles.blobDataContributor
+        why: 'Servers before Nomad 1.9 deposit their root keys here, sealed by a key of the keeper, and fetch them for a restore.'
+      }
+    ]
+    rehearsalGrants: [
+      {
+        who: 'clients'
+        principalId: clients.principalId
+        role: roles.blobDataContributor
+        why: 'The restore drill runs on a client and leaves its verdict here, and nowhere else.'
+      }
+    ]
     deadLetterGrants: [
       {
         who: 'events'

@@ -1,0 +1,84 @@
+"""Bad parameters are refused before anything is created, by a sentence that names the parameter."""
+
+import pytest
+
+from tools.infra_bicep import Refused, predict_with
+
+KEY = "param sshPublicKey = 'ssh-ed25519 AAAA test'\n"
+SUBNETS = {
+    "management": "10.0.1.0/24",
+    "servers": "10.0.10.0/24",
+    "clients": "10.0.20.0/24",
+    "data": "10.0.30.0/24",
+    "bastion": "10.0.2.0/26",
+    "functions": "10.0.3.0/26",
+    "firewall": "10.0.4.0/26",
+    "gateway": "10.0.5.0/24",
+}
+
+
+def with_subnets(**changed: str) -> str:
+    given = "\n".join(f"  {name}: '{prefix}'" for name, prefix in (SUBNETS | changed).items())
+    return f"param subnets = {{\n{given}\n}}"
+
+
+CASES = {
+    "four servers": ("param serverCount = 4", "serverCount|4"),
+    "two servers": ("param serverCount = 2", "serverCount|2"),
+    "overlapping subnets": (
+        with_subnets(data="10.0.20.128/25"),
+        r"subnets.clients \(10.0.20.0/24\) and subnets.data \(10.0.20.128/25\) overlap",
+    ),
+    "a Bastion subnet that is too small": (with_subnets(bastion="10.0.2.0/28"), "subnets.bastion .* is too small: /26"),
+    "a subnet outside the network": (with_subnets(data="10.9.0.0/24"), "subnets.data .* must lie inside addressPrefix"),
+    "a client subnet smaller than its pools": (
+        with_subnets(clients="10.0.20.0/28") + "\nparam clientPools = [{ name: 'big', min: 0, max: 40 }]",
+        "subnets.clients .* is too small for the max of all clientPools",
+    ),
+    "max below min": (
+        "param clientPools = [{ name: 'general', min: 5, max: 3 }]",
+        r"clientPools: max \(3\) of pool general must be at least its min \(5\)",
+    ),
+    "two pools of one name": (
+        "param clientPools = [{ name: 'a1', min: 0, max: 3 }, { name: 'a1', min: 0, max: 3 }]",
+        "clientPools: the name a1 is given more than once",
+    ),
+    "no pool": ("param clientPools = []", "clientPools must name at least one pool"),
+    "a pool without max": ("param clientPools = [{ name: 'general', min: 5 }]", "max"),
+    "an unknown priority": ("param clientPools = [{ name: 'a1', min: 0, max: 1, priority: 'Cheap' }]", "Cheap|Regular"),
+    "zones with an availability set": (
+        "param placement = 'AvailabilitySet'\nparam zones = ['1']",
+        "zones must not be given with placement AvailabilitySet",
+    ),
+    "an Ultra disk without zones": (
+        "param placement = 'AvailabilitySet'\nparam serverDisk = 'UltraSSD_LRS'",
+        "serverDisk UltraSSD_LRS needs placement Zones",
+    ),
+    "an unknown Consul mode": ("param consul = { mode: 'Sometimes', mesh: false }", "mode|Sometimes"),
+    "a mesh without Consul": ("param consul = { mode: 'Off', mesh: true }", "consul.mesh needs Consul"),
+    "a resource group without its fellows": ("param resourceGroups = { network: 'rg-a', compute: 'rg-b' }", "storage"),
+    "a jump box that nobody may reach": ("param access = 'JumpBox'", "operatorSources must name where people sit"),
+    "operators from everywhere": ("param operatorSources = ['0.0.0.0/0']", "operatorSources must not be open"),
+    "an open gateway": (
+        "param applicationGateway = { hostName: 'a', sources: ['0.0.0.0/0'], certificateSecretId: 's', backendPort: 1 }",
+        "applicationGateway.sources must not be open",
+    ),
+    "a cluster name that is too long": ("param cluster = 'far-too-long'", "cluster|maximum"),
+    "no SSH key": ("param stage = 'dev'", "sshPublicKey"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_is_refused_by_name(case):
+    parameters, expected = CASES[case]
+
+    with pytest.raises(Refused, match=expected):
+        predict_with(("" if case == "no SSH key" else KEY) + parameters)
+
+
+def test_every_problem_is_told_at_once():
+    with pytest.raises(Refused) as refused:
+        predict_with(KEY + CASES["max below min"][0] + "\n" + CASES["zones with an availability set"][0])
+
+    assert "clientPools: max" in str(refused.value)
+    assert "zones must not be given" in str(refused.value)
