@@ -122,6 +122,7 @@ class NomadProcesses:
             "ACLs",
             lambda: self._call("PUT", "/v1/acl/bootstrap", {"BootstrapSecret": BOOTSTRAP_SECRET}, token="").ok,
         )
+        self._until("the token where it is asked for", lambda: self._call("GET", "/v1/agent/members").ok)
 
     def join(
         self,
