@@ -164,9 +164,9 @@ def _no_quorum(player: Player) -> None:
     player.subject.kill_server(0)
     gone = int(player.inward("nomad-server-2")[-1])
     player.subject.kill_server(gone)
-    for _ in range(30):  # a server that led goes on leading until its lease runs out
+    for _ in range(30):  # who led goes on until the lease runs out, who followed until heartbeats are missed
         player.subject.rest(0.5)
-        if player.subject.send("GET", "/v1/status/leader", {}, {}, b"", SERVERS[3 - gone]).status != 200:
+        if player.subject.send("GET", "/v1/status/leader", {}, {}, b"", SERVERS[3 - gone]).body == b"No cluster leader":
             return
 
 
