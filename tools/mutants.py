@@ -92,7 +92,7 @@ def main() -> int:
     with copy() as place:
         sound = run(sorted({each.test for each in chosen}), place)
     if sound.returncode:
-        print(sound.stdout[-3000:], "the tests fail without any fault", sep="\n")
+        print(sound.stdout[-3000:], sound.stderr[-1000:], "the tests fail without any fault", sep="\n")
         return 1
     with ThreadPoolExecutor(AT_ONCE) as pool:
         verdicts = list(pool.map(judge, chosen))

@@ -8,10 +8,11 @@ settings.register_profile("dev", max_examples=100, deadline=None, suppress_healt
 settings.register_profile("ci", max_examples=1000, deadline=None, suppress_health_check=SLOW_TO_DRAW, print_blob=True)
 settings.register_profile(
     "mutants",
-    max_examples=1000,
+    max_examples=300,
     deadline=None,
     suppress_health_check=SLOW_TO_DRAW,
     phases=[Phase.generate],
     database=None,
 )
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+# Hypothesis starts in its own "ci" profile where the variable CI is set.
+settings.load_profile("ci" if settings.get_current_profile_name() == "ci" else "dev")

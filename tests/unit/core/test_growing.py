@@ -127,7 +127,10 @@ def test_capacity_that_never_came_is_asked_for_again_without_going_beyond_it():
 
 
 def test_system_work_is_no_demand():
-    assert decided(waiting(3, kind=JobKind.SYSTEM)).actions == ()
+    seen = waiting(3, kind=JobKind.SYSTEM)
+
+    assert decided(seen).actions == ()
+    assert decided(replace(seen, blocked=(), gaps=frozenset({Gap.EVALUATIONS}))).actions == ()
 
 
 def test_work_that_a_quota_holds_back_is_no_demand():

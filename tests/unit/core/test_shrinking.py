@@ -111,6 +111,16 @@ def test_no_more_leave_than_the_minimum_and_the_budget_allow(changes, nodes, cou
     assert len(drained(decided(idle(many, [pool(maximum=99, **changes)])))) == count
 
 
+def test_with_budget_to_spare_the_minimum_still_holds():
+    assert len(drained(decided(idle(NODES, [pool(minimum=2)]), AutoscaleRules(max_draining=9)))) == 1
+
+
+def test_a_dead_node_that_left_is_not_deleted_when_that_would_break_the_floor():
+    dead = replace(left(NODES[0]), status=NodeStatus.DOWN)
+
+    assert decided(idle([dead], [pool(minimum=1, maximum=1)])).actions == ()
+
+
 def test_nodes_that_leave_already_use_up_the_budget():
     busy = left(NODES[0], over=False, batch=True)
     seen = idle([busy, *NODES[1:]], jobs=[CRUNCH], placed=[(CRUNCH, busy)])
@@ -308,9 +318,10 @@ def test_machines_that_never_had_a_node_do_not_hide_behind_an_empty_list():
 
 
 def test_work_on_a_node_that_was_not_listed_betrays_a_partial_read():
-    seen = idle(NODES, jobs=[WEB], placed=[(WEB, NODES[0])])
+    elsewhere = allocation(WEB, node("theirs"))
 
-    assert decided(replace(seen, nodes=tuple(NODES[1:]))).actions == ()
+    assert drained(decided(idle(NODES, jobs=[WEB]))) != []
+    assert decided(replace(idle(NODES, jobs=[WEB]), allocations=(elsewhere,))).actions == ()
 
 
 def test_a_claim_of_another_controller_keeps_everything_away():
