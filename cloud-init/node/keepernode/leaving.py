@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from keepernode.base import is_active
 from keepernode.identity import IMDS
 from keepernode.journal import tell
 from keepernode.knobs import Role
@@ -82,6 +81,12 @@ def next_step(notices: list[Notice], *, handed_over_for: str | None, runs: bool)
     return Step.ACKNOWLEDGE
 
 
+def still_runs(machine: Machine) -> bool:
+    """Tell whether the agent has not ended: while it drains, its unit is `deactivating`, which `is-active` denies."""
+    done = machine.run(["systemctl", "show", "--property=ActiveState", "--value", UNIT])
+    return done.out.strip() not in {"inactive", "failed"}
+
+
 @dataclass(slots=True)
 class Leaver:
     """Looks, decides, acts; keeps only which event it stopped the agent for and which it has acknowledged."""
@@ -103,7 +108,7 @@ class Leaver:
         if self.role is not Role.CLIENT:
             self._mention(notices)
             return Step.NOTHING
-        step = next_step(notices, handed_over_for=self.handed_over_for, runs=is_active(self.machine, UNIT))
+        step = next_step(notices, handed_over_for=self.handed_over_for, runs=still_runs(self.machine))
         if step is Step.HAND_OVER:
             self._hand_over(notices[0])
         elif step is Step.ACKNOWLEDGE:

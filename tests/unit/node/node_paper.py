@@ -38,6 +38,7 @@ class PaperMachine:
         self.time = START
         self.owners, self.users, self.packages = {}, {"root"}, set()
         self.active, self.enabled, self.loaded, self.deaf = set(), set(), {}, set()
+        self.draining = set()  # deactivating: still at work, though no longer active
         self.secrets, self.forbidden = {}, False
         self.well = True
         self.sick_peers = set()
@@ -139,7 +140,10 @@ class PaperMachine:
     def _run_systemctl(self, words):
         verb, units = words[1], [word.removesuffix(".service") for word in words[2:] if not word.startswith("-")]
         if verb == "is-active":
-            return Done(0 if units[0] in self.active else 3, "", "")
+            return Done(0 if units[0] in self.active - self.draining else 3, "", "")
+        if verb == "show":
+            state = "deactivating" if units[0] in self.draining else "active"
+            return Done(0, f"{state if units[0] in self.active else 'inactive'}\n", "")
         self._deed(" ".join(words))
         if verb == "daemon-reload":
             return Done(0, "", "")

@@ -63,7 +63,7 @@ def test_a_client_hands_its_work_over_first_and_acknowledges_when_it_is_done(mac
     assert machine.acknowledged == []
     assert parse_status(machine.read("/run/keeper/status.json")).phase.value == "leaving"
 
-    machine.active = {"nomad"}  # the drain goes on
+    machine.active = machine.draining = {"nomad"}  # the drain goes on
     assert leaver.look() is Step.NOTHING
     assert machine.acknowledged == []
 
