@@ -55,7 +55,7 @@ def test_user_data_carries_the_very_bundle_that_is_checked_in(members):
     for member in members.values():
         given = told(member)
         assert given["program"] in bundle
-        assert hashlib.sha256(base64.b64decode(given["program"])).hexdigest() == given["sha256"]
+        assert hashlib.sha256(base64.b85decode(given["program"])).hexdigest() == given["sha256"]
 
 
 def test_the_node_program_accepts_every_knob(members, tmp_path):
