@@ -29,12 +29,24 @@ NEED_A_KERNEL = ("auditd.service", "docker.service", "docker.socket", "container
 NO_UDEV = """[Unit]
 Description=Link file systems by UUID, as udev does where there is one
 DefaultDependencies=no
+Wants=local-fs-pre.target
+Before=local-fs-pre.target
 
 [Service]
-ExecStart=/bin/sh -c 'mkdir -p /dev/disk/by-uuid; while sleep 0.2; do u=$(blkid -p -s UUID -o value {device}) && ln -sfn {device} /dev/disk/by-uuid/$u; done'
+ExecStartPre=/bin/sh /usr/lib/twin-udev once
+ExecStart=/bin/sh /usr/lib/twin-udev
 
 [Install]
 WantedBy=sysinit.target
+"""
+
+
+LINK_DISK = """mkdir -p /dev/disk/by-uuid
+while :; do
+    u=$(blkid -p -s UUID -o value {device}) && ln -sfn {device} /dev/disk/by-uuid/$u
+    [ "$1" = once ] && exit 0
+    sleep 0.2
+done
 """
 
 
@@ -191,7 +203,8 @@ class Machine:
         undo.callback(succeeds, "losetup", "--detach", self.device)
         lun = self.blueprint.told()["knobs"]["dataDiskLun"]
         self._write("etc/tmpfiles.d/twin-disk.conf", f"L /dev/disk/azure/scsi1/lun{lun} - - - - {self.device}\n")
-        self._write("etc/systemd/system/twin-udev.service", NO_UDEV.replace("{device}", self.device))
+        self._write("etc/systemd/system/twin-udev.service", NO_UDEV)
+        self._write("usr/lib/twin-udev", LINK_DISK.replace("{device}", self.device))
         wants = self.root / "etc/systemd/system/sysinit.target.wants"
         wants.mkdir(exist_ok=True)
         (wants / "twin-udev.service").symlink_to("/etc/systemd/system/twin-udev.service")

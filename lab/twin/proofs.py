@@ -200,7 +200,7 @@ def preemption_drains(world: World, machine: Machine, report: Report) -> None:
     report.check("a preempt notice stops Nomad, which drains", journal_tail(machine), holds=stopped)
     story = machine.run("journalctl", "--boot", "--output=cat", "--lines=400")
     order = [story.rfind(words) for words in ("node.leaving", "Stopped nomad.service", "node.acknowledged")]
-    seen = f"acknowledged after {took:.1f} s of 30"
+    seen = f"acknowledged after {took:.1f} s of 30" + ("" if order == sorted(order) else f", out of order: {order}")
     holds = took < 29 and -1 not in order and order == sorted(order)
     report.check("it is acknowledged before it runs out, and only when Nomad has ended", seen, holds=holds)
     phase = machine.status()["phase"]
