@@ -13,6 +13,20 @@ from keeper.core.snapshots import Product
 from keeper.snapshot_ports import Keystores, Observed, SnapshotSource
 
 
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A body of known length that is made as it is sent."""
+
+    pieces: Iterator[bytes]
+    size: int
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.pieces
+
+    def __len__(self) -> int:
+        return self.size
+
+
 class RestoreTarget(Protocol):
     """A cluster of servers that takes archives back, as somebody who may do everything there."""
 

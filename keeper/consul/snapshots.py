@@ -48,8 +48,8 @@ class ConsulSnapshots:
 
     def observe(self) -> Observed:
         """See the port."""
-        with self._session() as session:
-            leader = str(_json(self._get(session, "/v1/status/leader")) or "")
+        with self.session() as session:
+            leader = str(json_of(self.get(session, "/v1/status/leader")) or "")
             if not leader:
                 raise BadSnapshot(Reason.NO_LEADER, "no Consul server leads")
             version, datacenter = self._server(session, leader)
@@ -65,9 +65,9 @@ class ConsulSnapshots:
     @contextmanager
     def archive(self) -> Generator[Arriving]:
         """See the port. The request is not `?stale`: the leader answers, or nobody."""
-        with self._session() as session:
+        with self.session() as session:
             try:
-                answer = self._get(session, "/v1/snapshot")
+                answer = self.get(session, "/v1/snapshot")
             except Forbidden as exc:
                 secret = self._settings.consul_token_secret
                 raise BadSnapshot(
@@ -78,24 +78,30 @@ class ConsulSnapshots:
 
     def _server(self, session: "requests.Session", leader: str) -> tuple[str, str]:
         """Version and datacenter of the leader; when it is not among the members, of the server that answers."""
-        members = cast("list[dict[str, Any]]", _json(self._get(session, "/v1/agent/members")) or [])
+        members = cast("list[dict[str, Any]]", json_of(self.get(session, "/v1/agent/members")) or [])
         for member in members:
             tags = cast("dict[str, str]", member.get("Tags") or {})
             if f"{member.get('Addr')}:{tags.get('port')}" == leader:
                 return tags.get("build", "").partition(":")[0], tags.get("dc", "")
-        own = cast("dict[str, dict[str, str]]", _json(self._get(session, "/v1/agent/self")))
+        own = cast("dict[str, dict[str, str]]", json_of(self.get(session, "/v1/agent/self")))
         return own["Config"]["Version"], own["Config"]["Datacenter"]
 
     def _count(self, session: "requests.Session", path: str) -> tuple[int, int] | None:
         try:
-            answer = self._get(session, path)
+            answer = self.get(session, path)
         except (Forbidden, Gone) as exc:  # no keys at all are 404, too
             return (0, 0) if isinstance(exc, Gone) and path == COUNTED["keys"] else None
         index = int(answer.headers.get("X-Consul-Index", "0"))
-        return len(_json(answer)), index
+        return len(json_of(answer)), index
+
+    @property
+    def address(self) -> str:
+        """Base URL of the servers."""
+        return self._settings.consul_address.rstrip("/")
 
     @contextmanager
-    def _session(self) -> "Generator[requests.Session]":
+    def session(self) -> "Generator[requests.Session]":
+        """A session with the token and CAs of this moment."""
         import requests  # noqa: PLC0415 -- loaded when first used
 
         from keeper.trust import TokenHeader, VerifiedTransport  # noqa: PLC0415 -- goes with it
@@ -105,24 +111,25 @@ class ConsulSnapshots:
             session.auth = TokenHeader(self._token(), "X-Consul-Token")
             session.headers["Accept-Encoding"] = "identity"
             transport = VerifiedTransport(self._ca(), self._settings.consul_name, "Consul")
-            session.mount(self._settings.consul_address.rstrip("/"), transport)
+            session.mount(self.address, transport)
             yield session
 
-    def _get(self, session: "requests.Session", path: str) -> "requests.Response":
+    def get(self, session: "requests.Session", path: str) -> "requests.Response":
+        """One successful answer, its body not read yet; anything else is raised in the keeper's words."""
         import requests  # noqa: PLC0415 -- loaded when first used
 
         from keeper.trust import CONNECT_SECONDS  # noqa: PLC0415 -- goes with it
 
         try:
             answer = session.get(
-                self._settings.consul_address.rstrip("/") + path,
+                self.address + path,
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 stream=True,
                 allow_redirects=False,
             )
             if answer.status_code != HTTPStatus.OK:
                 with answer:
-                    raise _refusal(path, answer)
+                    raise refusal(path, answer)
         except requests.RequestException as exc:
             raise Unreachable(f"no answer from Consul for {path}: {type(exc).__name__} {exc}"[: 2 * MOST_TEXT]) from exc
         return answer
@@ -139,7 +146,8 @@ MEANINGS: Mapping[int, type[KeeperError]] = {
 }
 
 
-def _refusal(path: str, answer: "requests.Response") -> KeeperError:
+def refusal(path: str, answer: "requests.Response") -> KeeperError:
+    """Translate an answer that is no success."""
     text = answer.text.strip()[:MOST_TEXT]
     return MEANINGS.get(answer.status_code, Permanent)(f"Consul refused {path}: {answer.status_code} {text}")
 
@@ -155,7 +163,8 @@ def _pieces(answer: "requests.Response") -> Iterator[bytes]:
         ) from exc
 
 
-def _json(answer: "requests.Response") -> Any:  # noqa: ANN401 -- JSON
+def json_of(answer: "requests.Response") -> Any:  # noqa: ANN401 -- JSON
+    """The decoded body; closes the answer."""
     import requests  # noqa: PLC0415 -- loaded when first used
 
     with answer:

@@ -159,7 +159,7 @@ def _dispatch(tick: Tick, product: Product, listing: Listing, message: Message) 
     settings = tick.world.settings.restores
     asked = message.detail.get("rehearse") is True
     held = rehearsals.due(tick.memory, product, listing, timedelta() if asked else settings.interval)
-    if held is None or not settings.drill:
+    if held is None or not settings.drill or product is not Product.NOMAD:  # the drill knows Nomad's servers only
         return
     with tick.attempting(Event.REHEARSAL_FAILED, snapshot=held.name.stem, runbook=rehearsals.RUNBOOK):
         since = tick.now.replace(microsecond=0)

@@ -6,7 +6,6 @@ tokens hold and the servers' former ones do not (`tests/recordings/nomad-1.6.5/0
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +16,7 @@ from keeper.core.snapshots import BadSnapshot, Product, Reason
 from keeper.errors import Forbidden, Gone, KeeperError, Permanent, Unreachable
 from keeper.nomad.failures import Call
 from keeper.nomad.snapshots import PATH, NomadSnapshots
+from keeper.restore_ports import Sized
 from keeper.snapshot_ports import Observed
 
 if TYPE_CHECKING:
@@ -28,20 +28,6 @@ KEYS = Call("list the root keys", "a management token")
 CANARY = Call("keep the canary job and variable", canaries.RULES)
 PATIENCE = timedelta(minutes=20)
 """A large state takes its time: a restore of 3.8 GB that a client gave up on was lost (hashicorp/consul#3326)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sized:
-    """A body of known length that is made as it is sent."""
-
-    pieces: Iterator[bytes]
-    size: int
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self.pieces
-
-    def __len__(self) -> int:
-        return self.size
 
 
 class NomadRestore:
