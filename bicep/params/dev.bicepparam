@@ -1,10 +1,7 @@
 using '../main.bicep'
 
 // Development: three small servers, one client that may leave, no second copies.
-param sshPublicKey = readEnvironmentVariable(
-  'SSH_PUBLIC_KEY',
-  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyForChecksOnly0000000000000000000000 checks'
-)
+param sshPublicKey = readEnvironmentVariable('SSH_PUBLIC_KEY')
 param stage = 'dev'
 param lock = 'None'
 param serverSku = 'Standard_D2s_v5'

@@ -1,10 +1,7 @@
 using '../main.bicep'
 
 // Everything that can be switched on, in five resource groups: not a recommendation, but what the checks look at.
-param sshPublicKey = readEnvironmentVariable(
-  'SSH_PUBLIC_KEY',
-  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyForChecksOnly0000000000000000000000 checks'
-)
+param sshPublicKey = readEnvironmentVariable('SSH_PUBLIC_KEY')
 param adminGroupId = readEnvironmentVariable('ADMIN_GROUP_ID', '44444444-4444-4444-4444-444444444444')
 param stage = 'production'
 param resourceGroups = {

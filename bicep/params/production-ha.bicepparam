@@ -2,10 +2,7 @@ using '../main.bicep'
 
 // Production, highly available: five servers, five to ten regular clients and as many spot ones as work asks for,
 // a dedicated Consul with its mesh, copies in a second region, flow logs.
-param sshPublicKey = readEnvironmentVariable(
-  'SSH_PUBLIC_KEY',
-  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyForChecksOnly0000000000000000000000 checks'
-)
+param sshPublicKey = readEnvironmentVariable('SSH_PUBLIC_KEY')
 param adminGroupId = readEnvironmentVariable('ADMIN_GROUP_ID', '')
 param stage = 'production'
 param apiClientId = readEnvironmentVariable('API_CLIENT_ID', '')

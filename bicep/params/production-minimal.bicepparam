@@ -1,10 +1,7 @@
 using '../main.bicep'
 
 // Production, small: three servers and three clients over three zones.
-param sshPublicKey = readEnvironmentVariable(
-  'SSH_PUBLIC_KEY',
-  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyForChecksOnly0000000000000000000000 checks'
-)
+param sshPublicKey = readEnvironmentVariable('SSH_PUBLIC_KEY')
 param adminGroupId = readEnvironmentVariable('ADMIN_GROUP_ID', '')
 param stage = 'production'
 param apiClientId = readEnvironmentVariable('API_CLIENT_ID', '')

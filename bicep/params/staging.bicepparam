@@ -1,10 +1,7 @@
 using '../main.bicep'
 
 // Staging: built like production, smaller, with Ubuntu 24.04 so that the next release is met here first.
-param sshPublicKey = readEnvironmentVariable(
-  'SSH_PUBLIC_KEY',
-  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyForChecksOnly0000000000000000000000 checks'
-)
+param sshPublicKey = readEnvironmentVariable('SSH_PUBLIC_KEY')
 param adminGroupId = readEnvironmentVariable('ADMIN_GROUP_ID', '')
 param stage = 'staging'
 param ubuntu = '24.04'

@@ -52,7 +52,9 @@ def test_the_page_is_generated():
 
 def test_parameter_files_take_from_the_environment_only_what_is_known():
     read = {
-        name for file in parameter_files() for name in re.findall(r"readEnvironmentVariable\('(\w+)'", file.read_text())
+        name
+        for file in parameter_files()
+        for name in re.findall(r"readEnvironmentVariable\(\s*'(\w+)'", file.read_text())
     }
 
     assert read == set(FROM_ENVIRONMENT)
