@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 BOOT_SECONDS, KNOB_SECONDS, DRAIN_SECONDS = 180.0, 150.0, 60.0
 CUSTOM_DATA_LIMIT, USER_DATA_LIMIT = 16 * 1024, 64 * 1024
 
+HEALTH = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:4690/health').read().decode())"
+
 SNAPSHOT = """
 import hashlib, json, os, subprocess
 seen = {}
@@ -56,8 +58,7 @@ def waits_in_good_health(machine: Machine, report: Report) -> None:
     """Without its secrets a machine says what it waits for, and nothing may replace it meanwhile."""
     waits = wait_until(lambda: machine.status()["phase"] == "waiting", BOOT_SECONDS)
     report.must(f"{machine.blueprint.short} waits for its secrets", machine.status()["what"][:110], holds=waits)
-    answer = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:4690/health').read().decode())"
-    healthy = '"Healthy"' in machine.run("python3", "-c", answer)
+    healthy = '"Healthy"' in machine.run("python3", "-c", HEALTH)
     report.check(f"{machine.blueprint.short} is healthy to the extension while it waits", holds=healthy)
     nomad = machine.succeeds("systemctl", "is-active", "nomad")
     report.check(f"{machine.blueprint.short} runs no Nomad without a certificate", holds=not nomad)
@@ -96,7 +97,7 @@ def serves_its_name(world: World, report: Report, near: Machine, far: Machine, *
 def _served(trust: ssl.SSLContext, address: str, port: int, name: str) -> list[str]:
     try:
         with socket.create_connection((address, port), 5) as raw, trust.wrap_socket(raw, server_hostname=name) as line:
-            return [value for kind, value in (line.getpeercert() or {}).get("subjectAltName", ()) if kind == "DNS"]
+            return [str(name[1]) for name in (line.getpeercert() or {}).get("subjectAltName", ()) if name[0] == "DNS"]
     except OSError:
         return []
 
@@ -247,3 +248,21 @@ def _asked(world: World, address: str, path: str) -> str:
         return ""
     head, _, body = answer.decode().partition("\r\n\r\n")
     return body.strip() if " 200 " in head.splitlines()[0] else ""
+
+
+def refuses_a_forged_release(world: World, machine: Machine, report: Report) -> None:
+    """A release whose SHA256SUMS another key signed is never unpacked; the machine stays what it is, and says so."""
+    forged = world.forge()
+    process = main_process(machine)
+    told = world.trusting(machine.blueprint).knowing({"consulVersion": forged})
+    world.services.metadata.change_user_data(told)
+    machine.succeeds("systemctl", "start", "keeper-load.service")
+    said = [str(line["why"]) for line in program_said(machine) if line.get("event") == "node.failed"]
+    refused = any("signature" in why and "nothing was unpacked" in why for why in said)
+    report.check("a release that another key signed is refused", (said or ["no word"])[-1][:140], holds=refused)
+    missing = not machine.read(f"/opt/keeper/releases/consul/{forged}/consul")
+    same = machine.read("/usr/local/bin/consul") != "" and main_process(machine) == process
+    well = '"Healthy"' in machine.run("python3", "-c", HEALTH)
+    report.check("and the machine goes on with the one it has, in good health", holds=missing and same and well)
+    world.services.metadata.change_user_data(world.trusting(machine.blueprint))
+    machine.apply()

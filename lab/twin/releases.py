@@ -67,8 +67,8 @@ class ReleaseServer:
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
 
-    def add(self, product: str, version: str, program: bytes) -> None:
-        """Release one program as a zip archive, proven as HashiCorp proves its own."""
+    def add(self, product: str, version: str, program: bytes, signer: Signer | None = None) -> None:
+        """Release one program as a zip archive, proven as HashiCorp proves its own; `signer` is another than this server's."""
         archive = f"{product}_{version}_linux_{ARCHITECTURE}.zip"
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as out:
@@ -78,7 +78,7 @@ class ReleaseServer:
         base = f"/{product}/{version}"
         self.files[f"{base}/{archive}"] = packed.getvalue()
         self.files[f"{base}/{product}_{version}_SHA256SUMS"] = sums
-        self.files[f"{base}/{product}_{version}_SHA256SUMS.sig"] = self._signer.sign(sums)
+        self.files[f"{base}/{product}_{version}_SHA256SUMS.sig"] = (signer or self._signer).sign(sums)
 
     def add_cni(self) -> str:
         """Release CNI plugins that do nothing; return the archive's digest, as the knob `cni` pins it."""

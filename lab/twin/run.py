@@ -76,6 +76,7 @@ def prove(world: World, report: Report) -> None:
     proofs.lets_through_what_the_architecture_says(world, report)
     proofs.second_boot_changes_nothing(servers[0], report)
     proofs.second_boot_changes_nothing(client, report)
+    proofs.refuses_a_forged_release(world, servers[0], report)
     proofs.preemption_drains(world, client, report)
 
 

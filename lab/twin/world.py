@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from lab.twin.blueprint import Blueprint
 
 PROGRAM = Path(__file__).parent / "agent_program.py"
-CONSUL = "1.21.4"
+CONSUL, FORGED = "1.21.4", "1.21.5"
 STAND_IN_NOMAD = "1.10.5"
 FIRST_CLASS, SECOND_CLASS = "general", "changed"
 
@@ -57,6 +58,9 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # The run is over either way: a second Ctrl-C must not leave a machine or a mount behind.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+            signal.signal(number, signal.SIG_IGN)
         self.stack.close()
 
     @property
@@ -99,6 +103,12 @@ class World:
             vault.set_secret(secret, leaf.key.read_text() + leaf.certificate.read_text())
         for secret in ("nomad-gossip-key", "consul-gossip-key"):
             vault.set_secret(secret, self.gossip[secret])
+
+    def forge(self) -> str:
+        """Release a Consul that a stranger's key signed; return its version."""
+        with Signer(self.folder / "stranger") as stranger:
+            self.releases.add("consul", FORGED, b"#!/bin/sh\nexit 1\n", stranger)
+        return FORGED
 
     def _release(self) -> None:
         stand_in = PROGRAM.read_bytes()
