@@ -30,7 +30,7 @@ class Cut(Exception):
 
 def run() -> int:
     """Prove everything; 0 when all of it holds. Whatever happens, what was started is ended and what was made is removed."""
-    for number in (signal.SIGTERM, signal.SIGALRM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, _cut)
     signal.alarm(AT_MOST)
     BUILD.mkdir(parents=True, exist_ok=True)
