@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from keeper.core.memory import GrowthFailure, Memory
-from keeper.core.model import DRAIN_DEADLINE, DRAIN_OWNER, DRAIN_REASON, NO_DEADLINE, PoolName
+from keeper.core.model import DRAIN_OWNER, DRAIN_REASON, PoolName
 from keeper.core.plan import Action, Delete, Drain, Grow, Plan, Purge, Reclaim
 from keeper.core.view import View
 from keeper.errors import Transient
@@ -58,22 +58,17 @@ def _apply(world: World, action: Action, view: View, done: Done) -> None:
                 current = view.scale_sets[action.pool]
                 done.operations[action.pool] = world.scale_sets.grow(pool, current, action.target)
         case Drain():
-            until = NO_DEADLINE if action.deadline is None else (view.now + action.deadline).isoformat()
-            meta = _owned(world, action) | {DRAIN_DEADLINE: until}
+            meta = action.meta(world.settings.autoscale.controller, view.now)
             world.nomad.drain(action.node, action.deadline, meta)
         case Reclaim():
-            world.nomad.reclaim(action.node, _owned(world, action))
+            meta = {DRAIN_OWNER: world.settings.autoscale.controller, DRAIN_REASON: action.because}
+            world.nomad.reclaim(action.node, meta)
         case Delete():
             pool = world.settings.pool(action.pool)
             if pool is not None:
                 world.scale_sets.delete(pool, action.ids)
         case Purge():
             world.nomad.purge(action.node)
-
-
-def _owned(world: World, action: Drain | Reclaim) -> dict[str, str]:
-    """The drain meta that tells later ticks, and people, who did it and why."""
-    return {DRAIN_OWNER: world.settings.autoscale.controller, DRAIN_REASON: action.because}
 
 
 def _facts(action: Action) -> dict[str, object]:
