@@ -20,6 +20,18 @@ demo: setup ## Play a day of a simulated cluster in front of you, in under 90 se
 test: setup ## Run every test
 	$(RUN) -m pytest -n 2 --dist loadgroup
 
+.PHONY: twin
+twin: setup ## Boot real machines from the templates' data and hold them to their promises (root, at most 10 minutes)
+	$(RUN) -m lab.twin
+
+.PHONY: infra
+infra: setup ## Compile, compare, scan and judge what the templates would deploy
+	$(RUN) -m pytest -n 2 tests/infra
+
+.PHONY: demo-backup
+demo-backup: setup ## Lose every server in front of you, and get everything back from a snapshot
+	$(RUN) -m lab demo-backup
+
 .PHONY: conformance
 conformance: setup ## Compare the Nomad stand-in with recordings, and with a real Nomad when NOMAD_BIN or PATH has one
 	$(RUN) -m pytest tests/contract/nomad
