@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.deployment import ROOT, SERVERS, Deployment
+from lab.deployment import ROOT, Deployment
+from lab.nomad.sides import RealNomad
 from lab.scenarios.backup_set import (
     CLUSTER,
     GENERAL,
-    KEY,
     SETTINGS,
     drills,
+    keystore_config,
     parameterized,
     prepare,
     service,
@@ -154,6 +155,11 @@ class Disaster:
         read = sum((self._variable(f"app/{n}") or {}).get("secret") == f"value {n}" for n in range(VARIABLES))
         self._stage.equal("variables that open with their old content", read, VARIABLES)
         self._until("the old keeper token to hold", lambda: self._status()["paused"] is None, 20)
+        if isinstance(
+            self._lab.nomad, RealNomad
+        ):  # the model's former nodes look alive until their heartbeats are missed
+            self._lab.nomad.request("PUT", "/v1/jobs", {"Job": service("afterwards", 1)})
+            self._until("new work", lambda: self._running("afterwards") == 1, 60)
         self._until("web running", lambda: self._running("web") == COUNT, 60)
         self._stage.at_most("servers lost → work runs as before (recovery time)", time.monotonic() - self._lost, 90)
         poisoned = self._lab.host.invocations("bury")
@@ -165,21 +171,7 @@ class Disaster:
     def _keep_keystore(self, server: str, folder: Path) -> None:
         """Run the node program's command as the server's timer does."""
         config = self._lab.directory / f"keystore-{server}.json"
-        config.write_text(
-            json.dumps(
-                {
-                    "cluster": CLUSTER,
-                    "server": server,
-                    "blob_url": self._lab.storage.blob_url,
-                    "key_url": f"{self._lab.vault.url}/keys/{KEY}",
-                    "directory": str(folder),
-                    "owner": "root",
-                    "unit": "",
-                    "identity_client_id": SERVERS.client_id,
-                    "ca_file": str(self._lab.authority.certificate),
-                }
-            )
-        )
+        config.write_text(json.dumps(keystore_config(self._lab, server, folder)))
         program = ROOT / "cloud-init" / "node" / "keeper_node.py"
         done = subprocess.run(
             [sys.executable, str(program), "keystore", "--config", str(config)],
@@ -237,11 +229,12 @@ class Disaster:
         return ended
 
     def _rejoin(self) -> None:
-        """The model's clients are part of it and went with its servers; real ones come back by themselves."""
-        if self._lab.nomad.kind == "real":
-            return
+        """Restart the clients' agents: they wait for an index that the restored state has yet to reach. The model's went with it."""
         for instance in self._lab.cloud.scale_set_named(GENERAL.scale_set).instances.values():
-            self._lab.nomad.join(instance.name, GENERAL.shape, {"scale_set": GENERAL.scale_set})
+            if isinstance(self._lab.nomad, RealNomad):
+                self._lab.nomad.processes.restart(instance.name)
+            else:
+                self._lab.nomad.join(instance.name, GENERAL.shape, {"scale_set": GENERAL.scale_set})
 
     def _until(self, what: str, holds: Callable[[], object], seconds: float = 20) -> float:
         return self._stage.until(what, holds, seconds)

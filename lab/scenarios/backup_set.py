@@ -13,6 +13,7 @@ from lab.pools import LabPool
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from azure.storage.blob import BlobServiceClient
 
@@ -46,6 +47,21 @@ def service(name: str, count: int) -> dict[str, Any]:
 def parameterized(name: str) -> dict[str, Any]:
     """A job that is there and runs nothing."""
     return {**service(name, 1), "Type": "batch", "ParameterizedJob": {"Payload": "optional"}}
+
+
+def keystore_config(lab: Deployment, server: str, folder: Path) -> dict[str, str]:
+    """What `keeper-node keystore` is told on a server whose Nomad somebody else starts."""
+    return {
+        "cluster": CLUSTER,
+        "server": server,
+        "blob_url": lab.storage.blob_url,
+        "key_url": f"{lab.vault.url}/keys/{KEY}",
+        "directory": str(folder),
+        "owner": "root",
+        "unit": "",
+        "identity_client_id": SERVERS.client_id,
+        "ca_file": str(lab.authority.certificate),
+    }
 
 
 def storage(lab: Deployment) -> BlobServiceClient:
