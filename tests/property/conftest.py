@@ -5,7 +5,9 @@ from hypothesis import HealthCheck, Phase, settings
 SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=SLOW_TO_DRAW)
-settings.register_profile("ci", max_examples=1000, deadline=None, suppress_health_check=SLOW_TO_DRAW, print_blob=True)
+settings.register_profile(
+    "ci", max_examples=1000, deadline=None, derandomize=True, suppress_health_check=SLOW_TO_DRAW, print_blob=True
+)
 settings.register_profile(
     "mutants",
     max_examples=300,
