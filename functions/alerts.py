@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 import azure.functions as func
 
-from functions.replies import answered, decoded, reply
+from functions.replies import answered, decoded, door_level, reply, signed_in
 from keeper import wiring
 from keeper.core import alerts as schema
 from keeper.core.messages import Controller, Kind, Message
@@ -14,12 +14,14 @@ from keeper.telemetry import Event, event
 # pyright: reportUnknownMemberType=false
 
 bp = func.Blueprint()
+LEVEL = door_level()
 
 
-@bp.route("alerts", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route("alerts", methods=["POST"], auth_level=LEVEL)
 @answered
 def alerts(req: func.HttpRequest) -> func.HttpResponse:
     """Take one fired or resolved alert; 202 once it is on the queue."""
+    signed_in(req)
     doors = wiring.doors()
     alert = schema.parse_alert(decoded(req), doors.settings.pools)
     kind = Kind.ALERT if alert.presses else Kind.EVENT

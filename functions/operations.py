@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import azure.functions as func
 
-from functions.replies import Role, answered, caller, decoded, header, reply
+from functions.replies import Role, answered, caller, decoded, door_level, header, reply
 from keeper import errors, wiring
 from keeper.core import operations
 from keeper.core.messages import Controller, Kind, Message
@@ -18,12 +18,13 @@ from keeper.core.problems import FieldError
 from keeper.telemetry import Event, event
 
 bp = func.Blueprint()
+LEVEL = door_level()
 
 LONGEST_KEY = 200
 MOST_DECISIONS = 500
 
 
-@bp.route("operations", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route("operations", methods=["POST"], auth_level=LEVEL)
 @answered
 def start_operation(req: func.HttpRequest) -> func.HttpResponse:
     """Store the operation and enqueue it: 202 with its address; the same Idempotency-Key and body give the same one."""
@@ -41,7 +42,7 @@ def start_operation(req: func.HttpRequest) -> func.HttpResponse:
     return reply(operations.to_json(stored), HTTPStatus.ACCEPTED, {"Operation-Location": address, "Retry-After": "2"})
 
 
-@bp.route("operations/{id}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route("operations/{id}", methods=["GET"], auth_level=LEVEL)
 @answered
 def read_operation(req: func.HttpRequest) -> func.HttpResponse:
     """How an operation stands; `Retry-After` while it has not ended."""
@@ -50,7 +51,7 @@ def read_operation(req: func.HttpRequest) -> func.HttpResponse:
     return reply(operations.to_json(operation), headers={} if operation.state.ended else {"Retry-After": "2"})
 
 
-@bp.route("operations/{id}/cancel", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route("operations/{id}/cancel", methods=["POST"], auth_level=LEVEL)
 @answered
 def cancel_operation(req: func.HttpRequest) -> func.HttpResponse:
     """Ask for an operation's end; one that has ended is refused with 409."""
@@ -63,7 +64,7 @@ def cancel_operation(req: func.HttpRequest) -> func.HttpResponse:
     return reply(operations.to_json(operation), HTTPStatus.ACCEPTED, {"Retry-After": "2"})
 
 
-@bp.route("status", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route("status", methods=["GET"], auth_level=LEVEL)
 @answered
 def status(req: func.HttpRequest) -> func.HttpResponse:
     """What autoscale remembers and what it decided last."""
@@ -71,7 +72,7 @@ def status(req: func.HttpRequest) -> func.HttpResponse:
     return reply(wiring.status())
 
 
-@bp.route("decisions", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route("decisions", methods=["GET"], auth_level=LEVEL)
 @answered
 def decisions(req: func.HttpRequest) -> func.HttpResponse:
     """The newest decision records of a day, oldest first. Query: `most` (1 to 500, 20 unless given), `day` (YYYY-MM-DD)."""

@@ -26,6 +26,18 @@ class Role(StrEnum):
     OPERATOR = "Keeper.Operator"
 
 
+def door_level() -> func.AuthLevel:
+    """How the HTTP doors are locked: by function key, or, where app roles are required, by Entra ID alone.
+
+    Azure's authentication layer then answers 401 to whoever has not signed in, and alerts bear no key at all.
+    """
+    try:
+        signed_in = wiring.settings().doors.require_roles
+    except errors.SettingsError:
+        signed_in = False  # the app will not start; see function_app.py
+    return func.AuthLevel.ANONYMOUS if signed_in else func.AuthLevel.FUNCTION
+
+
 class TooLarge(Exception):
     """The body is larger than HTTP_MAX_BODY_BYTES."""
 
@@ -120,6 +132,12 @@ def caller(req: func.HttpRequest, needs: Role) -> Caller:
     if wiring.settings().doors.require_roles and not who.roles & enough:
         raise NotAllowed(f"the app role {needs} is needed, got {', '.join(sorted(who.roles)) or 'none'}")
     return who
+
+
+def signed_in(req: func.HttpRequest) -> None:
+    """Where Entra ID locks the doors, see that it did; raises `NotAllowed`. Alerts need no role beyond that."""
+    if wiring.settings().doors.require_roles and not header(req, "X-MS-CLIENT-PRINCIPAL"):
+        raise NotAllowed("a caller signed in with Entra ID is needed, got none")
 
 
 def _principal(header: str | None) -> Caller:

@@ -78,7 +78,7 @@ class DoorSettings:
     """Largest request body in bytes; larger ones are answered 413."""
 
     require_roles: Annotated[bool, Setting("HTTP_REQUIRE_APP_ROLES")] = False
-    """Whether callers of the API must hold an app role (`Keeper.Reader`, `Keeper.Operator`) besides the function key."""
+    """Whether Entra ID and app roles (`Keeper.Reader`, `Keeper.Operator`) lock the HTTP doors instead of function keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,25 @@ def test_wrong_settings_stop_the_app_with_every_problem_in_one_error(tmp_path: P
         assert name in done.stderr
 
 
+def test_where_app_roles_are_required_no_door_asks_for_a_key(tmp_path: Path) -> None:
+    unpacked(tmp_path)
+    code = "import json, function_app; print([json.loads(b)['authLevel'] for f in function_app.app.get_functions() for b in map(str, f.get_raw_bindings()) if 'authLevel' in b])"
+    levels = {}
+    for required in ("true", "false"):
+        settings = settings_of([LabPool("general", 1, 4)], "0" * 36, {"HTTP_REQUIRE_APP_ROLES": required})
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", "import sys; sys.path.insert(0, '.'); " + code],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], **settings},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        levels[required] = set(done.stdout.strip("[]\n").replace("'", "").split(", "))
+
+    assert levels == {"true": {"ANONYMOUS"}, "false": {"FUNCTION"}}
+
+
 def test_only_what_runs_in_azure_is_packed(tmp_path: Path) -> None:
     names = unpacked(tmp_path)
 

@@ -8,7 +8,7 @@ import pytest
 
 from functions import alerts
 from lab.scenarios.day import cpu_alert
-from tests.triggers.doorway import SUBSCRIPTION, Doorway, answer, request
+from tests.triggers.doorway import SUBSCRIPTION, Doorway, answer, principal, request
 
 RECORDED = sorted((Path(__file__).parents[1] / "recordings/azure/monitor").glob("alert_test_*.json"))
 
@@ -25,6 +25,15 @@ def test_a_fired_alert_is_enqueued_with_its_pool(doorway: Doorway) -> None:
     assert (status, body["pool"]) == (HTTPStatus.ACCEPTED, "general")
     (message,) = doorway.enqueued()
     assert (message["kind"], message["cause"], message["detail"]["pool"]) == ("alert", "alert fired", "general")
+
+
+def test_where_entra_id_locks_the_doors_an_unsigned_alert_is_refused(doorway: Doorway) -> None:
+    doorway.require_roles()
+
+    assert answer(alerts.alerts, request("POST", "alerts", alert()))[0] == HTTPStatus.FORBIDDEN
+    assert doorway.enqueued() == []
+    signed = request("POST", "alerts", alert(), headers=principal())
+    assert answer(alerts.alerts, signed)[0] == HTTPStatus.ACCEPTED
 
 
 def test_an_alert_may_name_its_pool(doorway: Doorway) -> None:
