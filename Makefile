@@ -26,6 +26,7 @@ twin: setup ## Boot real machines from the templates' data and hold them to thei
 
 .PHONY: infra
 infra: setup ## Compile, compare, scan and judge what the templates would deploy
+	@sh tools/scan-tools
 	$(RUN) -m pytest -n 2 tests/infra
 
 .PHONY: demo-backup
@@ -57,8 +58,10 @@ storage: setup ## Install the lab's storage account (done by itself when first n
 	@$(RUN) -c "from lab.storage import install_azurite; print(install_azurite().script)"
 
 .PHONY: docs
-docs: setup ## Write the generated pages: settings, events
+docs: setup ## Write the generated pages: settings, events, parameters, cost
 	$(RUN) tools/docs.py
+	$(RUN) -m tools.infra_reference
+	$(RUN) -m tools.infra_cost
 
 .PHONY: lab
 lab: setup ## Start the lab and leave it running until Ctrl-C; prints the addresses
