@@ -161,5 +161,5 @@ def test_no_secret_is_in_a_log_or_in_the_storage_account(lab: Deployment) -> Non
     written = [line.message.encode() for line in lab.host.logs()]
     written += [path.read_bytes() for path in lab.storage.location.rglob("*") if path.is_file()]
 
-    assert len(written) > 20
+    assert len(written) > 5
     assert [secret for secret in secrets for text in written if secret.encode() in text] == []

@@ -16,7 +16,7 @@ from keeper.core.model import (
     Pool,
     TemplateSource,
 )
-from keeper.core.plan import Delete, Drain, Grow, Purge, Reclaim
+from keeper.core.plan import Action, Delete, Drain, Grow, Purge, Reclaim
 from keeper.core.rules import AutoscaleRules
 from keeper.core.view import View
 from tests.property.builders import RULES
@@ -169,12 +169,17 @@ def test_equal_views_give_equal_plans_in_whatever_order_they_are_told(view, data
     assert plan_of(view) == plan_of(shuffled(view, data.draw))
 
 
+def asks_again(action: Action) -> bool:
+    """Whether it only asks Azure once more for capacity that was asked for already: that changes no machine."""
+    return isinstance(action, Grow) and action.target == action.before
+
+
 def settled(view: View, ticks: int = 20) -> View:
     """The world when nothing is left to do."""
     for _ in range(ticks):
         plan = plan_of(view)
         view = after(view, plan)
-        if not plan.actions:
+        if all(asks_again(action) for action in plan.actions):
             return view
     raise AssertionError(f"no end in sight: {plan_of(view).sentence}")
 

@@ -6,13 +6,13 @@ run runs, nothing is left half done and nothing idles above the floor.
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from keeper.core.messages import Controller, Kind, Message
@@ -27,7 +27,15 @@ IN_CI = bool(os.environ.get("CI"))
 RUNS = 500 if IN_CI else 10
 """Per world; with the four worlds below 2,000 in CI, the same ones each time, and other ones on each run elsewhere."""
 
-logging.getLogger("keeper").setLevel(logging.CRITICAL)  # hours of ticks would drown what failed
+HOW = settings(
+    max_examples=RUNS,
+    derandomize=IN_CI,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+    phases=[Phase.generate] if IN_CI else list(Phase),
+)
+"""A life takes half a second: CI tells the one it found, a person's machine looks for the shortest."""
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 GENERAL = LabPool("general", 1, 4, order=10)
@@ -207,6 +215,16 @@ def assert_all_is_well(sim: Simulation) -> None:
     assert killed == [], "batch work was killed"
 
 
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Hours of ticks would drown what failed."""
+    log = logging.getLogger("keeper")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    yield
+    log.setLevel(before)
+
+
 @pytest.mark.parametrize(
     ("pools", "nudges", "timer"),
     [
@@ -218,9 +236,7 @@ def assert_all_is_well(sim: Simulation) -> None:
     ids=["flexible-nudged", "flexible-timers-only", "uniform-nudged", "uniform-timers-only"],
 )
 def test_a_cluster_lives_through_anything(pools: list[LabPool], nudges: bool, timer: timedelta) -> None:
-    @settings(
-        max_examples=RUNS, derandomize=IN_CI, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
-    )
+    @HOW
     @given(happenings=LIVES, seed=st.integers(0, 1000))
     def lives_through(happenings: list[Happening], seed: int) -> None:
         sim = Simulation(pools, SETTINGS, seed=seed, timer=timer, nudges=nudges)
