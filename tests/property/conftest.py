@@ -12,6 +12,7 @@ settings.register_profile(
     "mutants",
     max_examples=300,
     deadline=None,
+    derandomize=False,
     suppress_health_check=SLOW_TO_DRAW,
     phases=[Phase.generate],
     database=None,
