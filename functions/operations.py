@@ -13,7 +13,8 @@ import azure.functions as func
 from functions.replies import Role, answered, caller, decoded, door_level, header, reply
 from keeper import errors, wiring
 from keeper.core import operations
-from keeper.core.messages import Controller, Kind, Message
+from keeper.core.decisions import parse as decisions_asked
+from keeper.core.messages import Kind, Message
 from keeper.core.problems import FieldError
 from keeper.telemetry import Event, event
 
@@ -21,7 +22,6 @@ bp = func.Blueprint()
 LEVEL = door_level()
 
 LONGEST_KEY = 200
-MOST_DECISIONS = 500
 
 
 @bp.route("operations", methods=["POST"], auth_level=LEVEL)
@@ -67,7 +67,7 @@ def cancel_operation(req: func.HttpRequest) -> func.HttpResponse:
 @bp.route("status", methods=["GET"], auth_level=LEVEL)
 @answered
 def status(req: func.HttpRequest) -> func.HttpResponse:
-    """What autoscale remembers and what it decided last."""
+    """What autoscale remembers and decided last, the snapshots' age, the last rehearsals, the newest restore."""
     caller(req, Role.READER)
     return reply(wiring.status())
 
@@ -75,10 +75,10 @@ def status(req: func.HttpRequest) -> func.HttpResponse:
 @bp.route("decisions", methods=["GET"], auth_level=LEVEL)
 @answered
 def decisions(req: func.HttpRequest) -> func.HttpResponse:
-    """The newest decision records of a day, oldest first. Query: `most` (1 to 500, 20 unless given), `day` (YYYY-MM-DD)."""
+    """The newest decision records of a day, of every controller, oldest first; `core.decisions` has the query's fields."""
     caller(req, Role.READER)
-    most = _whole(req.params.get("most", "20"))
-    return reply({"decisions": wiring.decisions(Controller.AUTOSCALE, req.params.get("day"), most)})
+    wanted = decisions_asked(req.params, wiring.doors().settings.pools)
+    return reply({"decisions": wiring.decisions(wanted)})
 
 
 def _id(req: func.HttpRequest) -> str:
@@ -95,9 +95,3 @@ def _message(operation: operations.Operation, *, cancel: bool) -> Message:
     detail: dict[str, object] = {"id": operation.id, "cancel": cancel}
     verb = operation.request.verb
     return Message(Kind.OPERATION, verb.controller, verb, operation.asked, "http", detail)
-
-
-def _whole(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_DECISIONS:
-        raise FieldError("most", f"a whole number from 1 to {MOST_DECISIONS}", text)
-    return int(text)

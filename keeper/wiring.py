@@ -23,7 +23,8 @@ from keeper.consul.restoring import ConsulRestore
 from keeper.consul.snapshots import ConsulSnapshots
 from keeper.controllers import answers, inbox
 from keeper.core import keystores
-from keeper.core.messages import Controller, Message
+from keeper.core.decisions import Wanted
+from keeper.core.messages import Message
 from keeper.core.operations import Operation
 from keeper.nomad.cluster import NomadHttp
 from keeper.nomad.restoring import NomadCanaries, NomadDrills, NomadRestore, root_keys
@@ -117,12 +118,12 @@ def operation(name: str) -> Operation:
 
 def status() -> dict[str, object]:
     """See `answers.status`."""
-    return answers.status(doors().records, now())
+    return answers.status(doors().records, doors().settings.snapshots, now())
 
 
-def decisions(controller: Controller, day: str | None, most: int) -> list[dict[str, object]]:
+def decisions(wanted: Wanted) -> list[dict[str, object]]:
     """See `answers.decided`."""
-    return answers.decided(doors().records, controller, day, most, now())
+    return answers.decided(doors().records, wanted, now())
 
 
 def _snapshots(secrets: VaultSecrets) -> Snapshots:

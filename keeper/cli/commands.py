@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from keeper.cli import reports
 from keeper.cli.client import ENDED, ApiError, Client
 
 app = typer.Typer(help="Ask the keeper what it sees and does, and tell it what to do.", no_args_is_help=True)
@@ -33,7 +34,7 @@ def connect(
 
 @app.command()
 def status(ctx: typer.Context, as_json: Json = False) -> None:
-    """Show what autoscale remembers and what it decided last."""
+    """Show what autoscale remembers and decided last, the snapshots' age, the last rehearsals, the newest restore."""
     answer = _answered(ctx, "status")
     if as_json:
         return _print_json(answer)
@@ -45,19 +46,31 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
     last = answer["last"]
     if isinstance(last, dict):
         console.print(str(cast("dict[str, object]", last)["sentence"]))
+    for line in reports.backups(answer):
+        console.print(line, soft_wrap=True, highlight=False)
     return None
 
 
 @app.command()
-def explain(ctx: typer.Context, most: int = 20, day: str = "", as_json: Json = False) -> None:
-    """Show the newest decisions: when, why, and in one sentence what."""
-    query = {"most": most} | ({"day": day} if day else {})
-    answer = _answered(ctx, "decisions", **query)
+def explain(  # noqa: PLR0917 -- one parameter per option
+    ctx: typer.Context,
+    most: int = 20,
+    day: Annotated[str, typer.Option(help="A day as YYYY-MM-DD; today unless given.")] = "",
+    controller: Annotated[str, typer.Option(help="Only this controller's.")] = "",
+    pool: Annotated[str, typer.Option(help="Only what names this pool.")] = "",
+    cause: Annotated[str, typer.Option(help="Only what this caused, such as timer.")] = "",
+    reason: Annotated[str, typer.Option(help="Only what has this reason, such as demand.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Show the newest decisions of every controller: when, who, why, and in one sentence what."""
+    fields = {"day": day, "controller": controller, "pool": pool, "cause": cause, "reason": reason}
+    answer = _answered(ctx, "decisions", most=most, **{name: text for name, text in fields.items() if text})
     if as_json:
         return _print_json(answer)
-    table = Table("at", "cause", "reason", "decision", box=None)
+    columns = ("at", "controller", "cause", "reason", "sentence")
+    table = Table(*columns, box=None)
     for record in cast("list[dict[str, object]]", answer["decisions"]):
-        table.add_row(*(str(record.get(name, "")) for name in ("at", "cause", "reason", "sentence")))
+        table.add_row(*(str(record.get(name, "")) for name in columns))
     console.print(table)
     return None
 
@@ -138,13 +151,8 @@ def cancel(ctx: typer.Context, operation: str) -> None:
 
 def _show_progress(record: Mapping[str, object]) -> None:
     """One line for each step and each part of a long one, on standard error: the outcome alone is the output."""
-    progress = record.get("progress")
-    if not isinstance(progress, dict):
-        return
-    now = cast("dict[str, object]", progress)
-    total, done = cast("int", now["totalBytes"]), cast("int", now["doneBytes"])
-    part = f" {done * 100 // total} % of {total} bytes" if total else ""
-    typer.echo(f"{now['step']}: {now['doing'] or 'done'}{part}", err=True)
+    if line := reports.progress(record):
+        typer.echo(line, err=True)
 
 
 def _operate(

@@ -17,6 +17,7 @@ from keeper.telemetry import Event, event
 
 MEMORY = "autoscale/memory.json"
 CLAIMS = "claims.json"
+RESTORE = "restores/newest.json"
 
 
 def decisions(controller: str, day: datetime) -> str:
@@ -78,6 +79,18 @@ class Ledger:
         """Write an operation if it is still as it was read (None: if it is new); the new version."""
         body = json.dumps(operations.to_json(operation)).encode()
         return self._records.save(operation_name(operation.id), body, version=version)
+
+    def newest_restore(self) -> str | None:
+        """The id of the restore that was begun last, or None."""
+        stored = self._records.load(RESTORE)
+        return None if stored is None else cast("dict[str, str]", json.loads(stored.body))["operation"]
+
+    def begin_restore(self, operation: str) -> None:
+        """Note that this restore is the newest; nothing is written when it is already."""
+        stored = self._records.load(RESTORE)
+        body = json.dumps({"operation": operation}).encode()
+        if stored is None or stored.body != body:
+            self._records.save(RESTORE, body, version=None if stored is None else stored.version)
 
     def decide(self, controller: str, record: Mapping[str, object], at: datetime) -> None:
         """Add one decision record."""

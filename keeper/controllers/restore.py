@@ -95,6 +95,7 @@ def _through(attempt: Attempt) -> Operation:
     steps = restore_steps.choose(attempt)
     if attempt.operation.request.dry_run:
         return _end_dry_run(attempt, steps.shown())
+    attempt.ledger.begin_restore(attempt.operation.id)
     attempt.refuse(steps.objections())
     _pause_autoscale(attempt)
     for step, action in (

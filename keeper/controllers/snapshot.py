@@ -285,6 +285,7 @@ def _record(tick: Tick, message: Message, sentence: str, took: timedelta) -> Map
         "controller": Controller.SNAPSHOT,
         "cause": message.cause,
         "kind": message.kind,
+        "reason": tick.problems[0][1].reason if tick.problems else "taken" if tick.taken else "steady",
         "sentence": sentence,
         "taken": [manifest.name.stem for manifest in tick.taken],
         "problems": [{"product": product, "reason": exc.reason, "why": exc.what} for product, exc in tick.problems],

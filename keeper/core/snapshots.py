@@ -22,6 +22,7 @@ from keeper.core.problems import FieldError
 MANIFEST_METADATA = "manifest"
 """Name of the archive blob's metadata entry that holds `manifest_json.to_json` of its manifest."""
 
+REHEARSALS = "snapshots/rehearsals"
 STAMP = "%Y%m%dT%H%M%SZ"
 STEM = re.compile(
     r"(?P<cluster>[a-z0-9][a-z0-9-]{0,62})/(?P<product>nomad|consul)/(?P<taken>\d{8}T\d{6}Z)-(?P<index>\d{12,20})"
@@ -177,7 +178,12 @@ def _name(found: re.Match[str]) -> SnapshotName:
 
 def rehearsal_record(name: SnapshotName) -> str:
     """Name of the keeper's record (state account) with the verdict of this snapshot's newest rehearsal."""
-    return f"snapshots/rehearsals/{name.stem}.json"
+    return f"{REHEARSALS}/{name.stem}.json"
+
+
+def rehearsal_records(cluster: str, product: Product) -> str:
+    """What the names of all such records of one product begin with; they sort by the age of their snapshots."""
+    return f"{REHEARSALS}/{cluster}/{product}/"
 
 
 @dataclass(frozen=True, slots=True)
