@@ -42,8 +42,8 @@ PASSING = frozenset({Reason.UNREACHABLE, Reason.NO_LEADER, Reason.STORAGE_UNREAC
 class NotYet(Transient):
     """Something has to come first; the text says what, and the tick ends."""
 
-    def __init__(self, what: str, *, retry_after: timedelta = timedelta(seconds=2)) -> None:
-        super().__init__(what, retry_after=retry_after)
+    def __init__(self, what: str) -> None:
+        super().__init__(what, retry_after=timedelta(seconds=2))
 
 
 @dataclass(slots=True)
@@ -145,8 +145,7 @@ class Steps:
         settings = self.attempt.world.settings.snapshots
         try:
             listing = self._listing()
-            _need_a_name(listing)
-            asked = Asked(settings, listing.now, frozenset({Reason.INDEX_BEHIND, Reason.SIZE_ABSURD}))
+            asked = Asked(settings, frozenset({Reason.INDEX_BEHIND, Reason.SIZE_ABSURD}))
             undo = take(self.backups, self.target.source, listing, self.attempt.lease, asked)
         except BadSnapshot as exc:
             if exc.reason in PASSING:
@@ -220,12 +219,6 @@ class Steps:
     def _listing(self) -> Listing:
         with storing():
             return self.backups.store.listing(self.attempt.cluster)
-
-
-def _need_a_name(listing: Listing) -> None:
-    """A snapshot's name has whole seconds: one that was begun within this second may have just that name, in any tier."""
-    if any(held.name.taken >= listing.now.replace(microsecond=0) for held in listing.held):
-        raise NotYet("the pre-restore snapshot needs a second of its own", retry_after=timedelta(seconds=1))
 
 
 def choose(attempt: Attempt) -> Steps:

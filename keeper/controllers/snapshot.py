@@ -149,7 +149,7 @@ def _finish(tick: Tick, listing: Listing) -> bool:
 
 
 def _take(tick: Tick, due: Collection[Product], listing: Listing) -> None:
-    asked = Asked(tick.world.settings.snapshots, listing.now, tick.accept)
+    asked = Asked(tick.world.settings.snapshots, tick.accept)
     for source in tick.backups.sources:
         if source.product in due:
             with tick.attempting(source.product):

@@ -37,10 +37,9 @@ CONFIRM_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a snapshot is taken with. `when` is the storage account's time; `accept` what a person accepts by name."""
+    """What a snapshot is taken with; `accept` is what a person accepts by name."""
 
     settings: SnapshotSettings
-    when: datetime
     accept: Collection[Reason] = ()
 
 
@@ -49,7 +48,8 @@ def take(backups: Snapshots, source: SnapshotSource, listing: Listing, lease: Le
     newest = listing.newest(source.product)
     with storing():
         last = None if newest is None else load_manifest(backups.store, newest)
-    tier = retention.tier_of(asked.when, listing.held, source.product)
+    when = listing.free_second(source.product)
+    tier = retention.tier_of(when, listing.held, source.product)
     with asking():
         before = source.observe()
     if before.too_wide:
@@ -57,7 +57,7 @@ def take(backups: Snapshots, source: SnapshotSource, listing: Listing, lease: Le
     with unlocking():
         key = backups.keys.new()
     keystore = gathered(backups, source.product, asked.settings.cluster, before.version)
-    run = _Run(backups.store, source, key, tier, asked, lease, keystore)
+    run = _Run(backups.store, source, key, when, tier, asked, lease, keystore)
     manifest = run.through(before, last)
     with storing():
         put_manifest(backups.store, manifest, lease)
@@ -131,6 +131,7 @@ class _Run:
     store: SnapshotStore
     source: SnapshotSource
     key: DataKey
+    when: datetime
     tier: Tier
     asked: Asked
     lease: Lease
@@ -164,9 +165,8 @@ class _Run:
             check.push(piece)
             start += piece
             if check.index is not None:
-                settings = self.asked.settings
-                when = self.asked.when.replace(microsecond=0)
-                return SnapshotName(settings.cluster, self.source.product, when, check.index), start
+                cluster = self.asked.settings.cluster
+                return SnapshotName(cluster, self.source.product, self.when, check.index), start
         check.end(arriving.sha256)
         raise BadSnapshot(Reason.CUT_SHORT, "the archive ends before it says its index")
 

@@ -88,9 +88,25 @@ class Listing:
         """The snapshots of a product, oldest first."""
         return sorted(held for held in self.held if held.name.product is product and held.verified)
 
+    def believable(self, product: Product) -> list[Held]:
+        """Those whose names do not lie in the future, oldest first: a clock that once jumped ahead hides nothing taken since."""
+        return [held for held in self.verified(product) if held.name.taken <= self.now + CLOCKS_AGREE]
+
     def newest(self, product: Product) -> Held | None:
-        """The newest snapshot of a product, or None."""
-        return next(reversed(self.verified(product)), None)
+        """The newest snapshot of a product, or None. One from the future counts only when there is no other."""
+        return next(reversed(self.believable(product) or self.verified(product)), None)
+
+    def kept(self, product: Product, least: int) -> list[Held]:
+        """The newest snapshots of a product, by their names and, if some are from the future, without those."""
+        return self.verified(product)[-least:] + self.believable(product)[-least:]
+
+    def free_second(self, product: Product) -> datetime:
+        """The first whole second from now on that no name of the product has: two snapshots never share a name."""
+        taken = {held.name.taken for held in self.held if held.name.product is product}
+        second = self.now.replace(microsecond=0)
+        while second in taken:
+            second += timedelta(seconds=1)
+        return second
 
     def find(self, name: SnapshotName) -> Held | None:
         """That snapshot, or None."""
@@ -192,7 +208,7 @@ def plan_sweep(listing: Listing | None, now: datetime, rules: RetentionRules) ->
 def _verdict(held: Held, listing: Listing, rules: RetentionRules) -> Verdict:
     keep = rules.of(held.tier)
     due = held.finished + (keep if held.verified else max(keep, ORPHANED))
-    if held in listing.verified(held.name.product)[-rules.least :]:
+    if held in listing.kept(held.name.product, rules.least):
         return Verdict(held, Why.NEWEST, due)
     if listing.now < due:
         return Verdict(held, Why.YOUNG, due)
@@ -207,8 +223,7 @@ def broken(sweep: Sweep, listing: Listing, rules: RetentionRules) -> list[tuple[
     """
     found: list[tuple[str, str]] = []
     for held in sweep.goes:
-        newest = listing.verified(held.name.product)[-rules.least :]
-        if held in newest:
+        if held in listing.kept(held.name.product, rules.least):
             found.append(("keeps-newest", f"{held.name.stem} is among the newest verified"))
         if listing.now - held.finished < rules.of(held.tier):
             found.append(("not-before-expiry", f"{held.name.stem} is younger than {rules.of(held.tier)}"))

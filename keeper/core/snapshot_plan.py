@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from keeper.core.archive import Facts
-from keeper.core.retention import ORPHANED, Held, Listing
+from keeper.core.retention import CLOCKS_AGREE, ORPHANED, Held, Listing
 from keeper.core.snapshots import BadSnapshot, Manifest, Part, Product, Reason
 
 SLACK = 10
@@ -40,14 +40,14 @@ def is_cut(held: Held, now: datetime) -> bool:
 
 
 def is_due(listing: Listing, product: Product, interval: timedelta) -> bool:
-    """Whether the newest verified snapshot is so old that another is wanted."""
+    """Whether the newest verified snapshot is so old that another is wanted. One from the future proves nothing."""
     newest = listing.newest(product)
-    return newest is None or listing.now - newest.name.taken >= interval - interval / SLACK
+    return newest is None or not -CLOCKS_AGREE <= listing.now - newest.name.taken < interval - interval / SLACK
 
 
 def is_overdue(age: timedelta | None, interval: timedelta) -> bool:
-    """Whether a person should look: no snapshot, or one older than one and a half intervals."""
-    return age is None or age > interval * 3 / 2
+    """Whether a person should look: no snapshot, one older than one and a half intervals, or one that a wrong clock dated."""
+    return age is None or not -CLOCKS_AGREE <= age <= interval * 3 / 2
 
 
 def missing(listing: Listing, copies: Listing) -> list[Held]:

@@ -129,13 +129,13 @@ def measure_damaged() -> list[Row]:
     sent, passed = 0, []
     with servers("accounts") as (where, ask):
         backups = Snapshots(sources=(), store=store(where["account"], where["ca"]), copies=None, keys=HeldKeys())
-        asked = Asked(SnapshotSettings(cluster="damaged"), wall_clock())
+        asked = Asked(SnapshotSettings(cluster="damaged"))
         for seed, base in enumerate(bases):
             for each in damaged(base, 300, seed):
                 source = StaticSource(lambda body=each.body: body, index=100, digest=each.digest)
                 sent += 1
                 try:
-                    take(backups, source, Listing((), asked.when), Held(), asked)
+                    take(backups, source, Listing((), wall_clock()), Held(), asked)
                 except BadSnapshot:
                     continue
                 passed.append(each.how)
@@ -174,12 +174,12 @@ def child(where: dict[str, Any]) -> dict[str, float]:
     source = NomadSnapshots(session, session, saver_secret="none")
     backups = Snapshots(sources=(source,), store=store(where["storage"], where["ca"]), copies=None, keys=HeldKeys())
     small = StaticSource(lambda: archive_of(bytes(2 * 1024 * 1024)))
-    asked = Asked(SnapshotSettings(cluster="bench"), wall_clock())
-    take(backups, small, Listing((), asked.when), Held(), asked)
+    asked = Asked(SnapshotSettings(cluster="bench"))
+    take(backups, small, Listing((), wall_clock()), Held(), asked)
     source.observe()
     idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = perf_counter()
-    manifest = take(backups, source, Listing((), asked.when), Held(), asked)
+    manifest = take(backups, source, Listing((), wall_clock()), Held(), asked)
     assert manifest.state_bytes == where["state_bytes"]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {"peak": (peak - idle) / 1024, "seconds": perf_counter() - start}

@@ -16,7 +16,8 @@ WHOLE = frozenset({Part.ARCHIVE, Part.MANIFEST})
 parts = st.sampled_from(
     [WHOLE, WHOLE, WHOLE, WHOLE | {Part.KEYSTORE}, frozenset({Part.ARCHIVE}), frozenset({Part.MANIFEST})]
 )
-ages = st.timedeltas(timedelta(), timedelta(days=500))
+ages = st.timedeltas(timedelta(days=-400), timedelta(days=500))
+"""Below zero: named by a clock that once was ahead."""
 
 
 def held(age, tier=Tier.HOURLY, which=WHOLE, product=Product.NOMAD, *, number=0, now=START):
@@ -43,7 +44,9 @@ def test_the_newest_verified_are_never_deleted(listing, kept):
 
     for product in Product:
         verified = sorted(each for each in listing.held if each.verified and each.name.product is product)
+        real = [each for each in verified if each.name.taken <= START]
         assert not set(verified[-kept.least :]) & set(goes)
+        assert not set(real[-kept.least :]) & set(goes)
 
 
 @given(listings(), rules)

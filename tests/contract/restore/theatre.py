@@ -1,7 +1,6 @@
 """Servers over https, everything else in memory: what a restore needs, and a person who asks for one."""
 
 import time
-from datetime import timedelta
 from itertools import count
 
 from keeper.azure.sealing import OpenKey, fresh
@@ -79,8 +78,7 @@ class Theatre:
         session = self.become(side.management_token)
         self.canaries = NomadCanaries(session)
         self.keystores = Keystores(lambda: root_keys(session))
-        self.ahead = timedelta()
-        self.store = MemorySnapshots(lambda: wall_clock() + self.ahead, dict(_kept()))
+        self.store = MemorySnapshots(wall_clock, dict(_kept()))
         self.records = MemoryRecords()
         self.leases = MemoryLeases(wall_clock)
         self.corridor = MemoryCorridor(wall_clock)
@@ -155,7 +153,6 @@ class Theatre:
 
     def ask(self, stem, *force, dry_run=False):
         """Ask for a restore, as the door does; its message."""
-        self.ahead += timedelta(seconds=2)  # names have whole seconds
         body = {"operation": "restore", "snapshot": stem, "force": list(force), "dry_run": dry_run}
         body |= {} if dry_run else {"confirm": phrase(CLUSTER, stem)}
         request = operations.parse_request(body, self.settings.pools, CLUSTER)

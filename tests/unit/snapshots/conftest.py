@@ -33,7 +33,7 @@ SETTINGS = Settings(
 
 
 class Reading:
-    """The keeper's clock; `off` makes it wrong."""
+    """A clock of somebody's; `off` makes it wrong."""
 
     def __init__(self, clock):
         self.clock = clock
@@ -55,10 +55,10 @@ class Stage:
         self.state = b"state of a cluster" * 1000
         self.nomad = StaticSource(self.send)
         self.consul = StaticSource(self.send, product=Product.CONSUL)
-        self.store = MemorySnapshots(self.clock, KEPT)
-        self.copies = MemorySnapshots(self.clock, KEPT)
+        self.reading, self.accounts = Reading(self.clock), Reading(self.clock)
+        self.store = MemorySnapshots(self.accounts.now, KEPT)
+        self.copies = MemorySnapshots(self.accounts.now, KEPT)
         self.records = MemoryRecords()
-        self.reading = Reading(self.clock)
         self.leases = MemoryLeases(self.clock)
         self.corridor = MemoryCorridor(self.clock)
         self.sources = [self.nomad]
