@@ -48,7 +48,7 @@ def update_scale_set(cloud: Cloud, scale_set: ScaleSet, body: dict[str, Any]) ->
     refuse_while_deleting(scale_set)
     sku = body.get("sku") or {}
     capacity = _checked_capacity(sku.get("capacity", scale_set.capacity), scale_set)
-    new = capacity - len(scale_set.standing())
+    new = capacity - _counted(scale_set)
     wanted_sku = str(sku.get("name") or scale_set.sku)
     _refuse_unsellable(cloud, scale_set, wanted_sku, new)
     _apply(scale_set, body, wanted_sku)
@@ -79,6 +79,15 @@ def replace_instance(cloud: Cloud, scale_set: ScaleSet, instance: Instance) -> N
     """Delete an instance and bring up another in its zone, with a new name and address; the capacity stays."""
     remove(cloud, scale_set, [instance], cloud.start(OperationKind.DELETE_INSTANCES, scale_set))
     _boot_later(cloud, scale_set, _new_instance(cloud, scale_set, instance.zone))
+
+
+def _counted(scale_set: ScaleSet) -> int:
+    """What a new capacity is compared with: Uniform scale sets keep to a goal, Flexible ones only add or take the difference.
+
+    The latter was seen in production (https://github.com/dataplat/dbatools/pull/10540): with a capacity of 9 and 6
+    machines left, a new capacity of 10 brings one machine.
+    """
+    return len(scale_set.standing()) if scale_set.mode is Mode.UNIFORM else scale_set.capacity
 
 
 def _checked_capacity(capacity: object, scale_set: ScaleSet) -> int:

@@ -14,6 +14,7 @@ from lab.azure.model.notices import NoticeKind, announce, termination_notice
 from lab.azure.model.words import (
     EvictionPolicy,
     Happening,
+    Mode,
     OperationKind,
     Power,
     Priority,
@@ -59,12 +60,24 @@ def delete_instances(cloud: Cloud, scale_set: ScaleSet, instances: Sequence[Inst
     refuse_while_deleting(scale_set)
     going = [instance for instance in instances if instance.standing]
     doom = cloud.faults.strike_operation(cloud.now, scale_set.key.name, DELETE)
-    operation = cloud.start(OperationKind.DELETE_INSTANCES, scale_set)
+    if not doom:
+        scale_set.capacity = max(0, scale_set.capacity - len(going))
     scale_set.etag += 1
+    return _delete(cloud, scale_set, instances, doom)
+
+
+def delete_machine(cloud: Cloud, scale_set: ScaleSet, instance: Instance) -> Operation:
+    """Delete a virtual machine as such: the capacity of its scale set does not notice, and nobody replaces it."""
+    refuse_while_deleting(scale_set)
+    return _delete(cloud, scale_set, [instance], cloud.faults.strike_operation(cloud.now, scale_set.key.name, DELETE))
+
+
+def _delete(cloud: Cloud, scale_set: ScaleSet, instances: Sequence[Instance], doom: Fault | None) -> Operation:
+    going = [instance for instance in instances if instance.standing]
+    operation = cloud.start(OperationKind.DELETE_INSTANCES, scale_set)
     if doom:
         _fail_later(cloud, operation, doom)
         return operation
-    scale_set.capacity = max(0, scale_set.capacity - len(going))
     remove(cloud, scale_set, going, operation, cloud.faults.drag(cloud.now, scale_set.key.name, DELETE))
     operation.waiting.update(i.name for i in instances if not i.standing and i not in going)
     _finish_when_empty(cloud, operation)
@@ -134,7 +147,8 @@ def evict(cloud: Cloud, scale_set: ScaleSet, instance: Instance) -> None:
         instance.status_time = at
         if scale_set.eviction_policy is EvictionPolicy.DELETE:
             instance.provisioning = Provisioning.DELETING
-            scale_set.capacity = max(0, scale_set.capacity - 1)
+            if scale_set.mode is Mode.UNIFORM:  # of a Flexible one a virtual machine goes, see `delete_machine`
+                scale_set.capacity = max(0, scale_set.capacity - 1)
             scale_set.etag += 1
             _let_go(cloud, scale_set, instance, at)
         instance.power = Power.DEALLOCATED

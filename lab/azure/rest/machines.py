@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lab.azure.model import throttle
 from lab.azure.model.actions import act, run_command
 from lab.azure.model.failures import invalid_parameter, resource_not_found
-from lab.azure.model.removal import delete_instances, evict
+from lab.azure.model.removal import delete_machine, evict
 from lab.azure.model.words import Mode, OperationKind
 from lab.azure.rest.call import Route
 from lab.azure.rest.instances import listed
@@ -83,7 +83,7 @@ def _instance_view(call: Call) -> Response:
 
 def _delete(call: Call) -> Response:
     scale_set, instance = _machine(call)
-    return call.accepted(delete_instances(call.cloud, scale_set, [instance]))
+    return call.accepted(delete_machine(call.cloud, scale_set, instance))
 
 
 def _simulate_eviction(call: Call) -> Response:

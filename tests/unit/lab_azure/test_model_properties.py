@@ -118,7 +118,9 @@ def test_the_books_balance_at_the_end_of_any_day(mode, priority, policy, seed, d
         world.do(step, argument)
     world.settle()
     pool = world.pool
-    assert len(pool.standing()) == pool.capacity == len(pool.instances)
+    lost = pool.capacity - len(pool.standing())  # a Flexible scale set does not notice that machines were evicted
+    assert lost == 0 or (lost > 0 and (mode, policy) == (Mode.FLEXIBLE, EvictionPolicy.DELETE))
+    assert len(pool.standing()) == len(pool.instances)
     assert [operation for operation in world.cloud.operations.values() if operation.running] == []
     assert pool.updating is None
     assert len({instance.ip for instance in pool}) == len(pool.instances)
