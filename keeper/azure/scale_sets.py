@@ -90,11 +90,9 @@ class ScaleSetsArm:
         )
 
     def grow(self, pool: Pool, current: ScaleSet, target: int) -> str | None:
-        """See the port. A target that is the current capacity already sends nothing."""
+        """See the port. The current capacity as the target is sent too: Azure then makes up what never came."""
         if target < current.capacity:
             raise ValueError(f"{pool.name}: capacity is never lowered ({current.capacity} to {target})")
-        if target == current.capacity:
-            return None
         from azure.core import MatchConditions  # noqa: PLC0415 -- an SDK, loaded when first used
         from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 -- the same
 

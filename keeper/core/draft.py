@@ -121,7 +121,7 @@ class Draft:
     def grows(self) -> list[Grow]:
         """What was bought, as one action per pool."""
         return [
-            Grow(name, stock.capacity, max(stock.capacity, stock.existing + bought), stock.scale_set.etag, because)
+            Grow(name, stock.capacity, stock.target(bought), stock.scale_set.etag, because)
             for name, because in sorted(self.reasons.items())
             if (stock := self.stocks[name]).scale_set is not None and (bought := self.market.offers[name].bought)
         ]

@@ -80,8 +80,9 @@ def paused_does_nothing(facts: Facts) -> Iterator[str]:
 def within_bounds(facts: Facts) -> Iterator[str]:
     """No pool grows beyond its maximum, and none shrinks below its minimum."""
     for grow in facts.actions(Grow):
-        if grow.target > facts.stocks[grow.pool].pool.maximum:
-            yield f"{grow.pool} would grow to {grow.target}"
+        stock = facts.stocks[grow.pool]
+        if stock.after(grow.target) > stock.pool.maximum:
+            yield f"{grow.pool} would grow to {stock.after(grow.target)}"
     drained = Counter(drain.pool for drain in facts.new_drains())
     for pool, count in drained.items():
         stock = facts.stocks[pool]
@@ -203,8 +204,8 @@ def overall_limits(facts: Facts) -> Iterator[str]:
     grows = [grow for grow in facts.actions(Grow) if grow.target > grow.before]
     if not grows:
         return
-    held = {name: max(stock.capacity, stock.existing) for name, stock in facts.stocks.items()}
-    held |= {grow.pool: grow.target for grow in grows}
+    held = {name: stock.held for name, stock in facts.stocks.items()}
+    held |= {grow.pool: facts.stocks[grow.pool].after(grow.target) for grow in grows}
     cores = sum(count * cores_per_instance(facts.view, facts.stocks[name]) for name, count in held.items())
     cost = sum(count * facts.stocks[name].pool.price for name, count in held.items())
     rules = facts.rules

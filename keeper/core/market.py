@@ -191,7 +191,7 @@ def open_market(
                 offers[name].room, offers[name].why = fits, f"set aside until {aside.until:%H:%M}: {aside.kind}"
         elif name not in lost and _has_just_asked(view, stock, rules):
             offers[name].room, offers[name].why = 0, "what it asked for has not come yet"
-    held = {name: max(stock.capacity, stock.existing) for name, stock in stocks.items()}
+    held = {name: stock.held for name, stock in stocks.items()}
     return Market(
         rooms,
         offers,
@@ -213,7 +213,7 @@ def _own_room(stock: Stock) -> tuple[int, str]:
         return 0, "its scale set was not seen"
     if stock.scale_set.provisioning is Provisioning.DELETING:
         return 0, "its scale set is being deleted"
-    if stock.capacity > stock.pool.maximum:
+    if stock.held > stock.pool.maximum:
         return 0, f"its capacity is above its maximum of {stock.pool.maximum}"
     return max(stock.pool.maximum - stock.existing, 0), f"its maximum of {stock.pool.maximum}"
 

@@ -14,6 +14,7 @@ from keeper.core.model import (
     Instance,
     InstanceName,
     InstanceState,
+    Mode,
     Node,
     NodeStatus,
     Pool,
@@ -60,6 +61,28 @@ class Stock:
     def capacity(self) -> int:
         """What was asked of Azure."""
         return self.scale_set.capacity if self.scale_set else 0
+
+    @property
+    def held(self) -> int:
+        """What counts towards limits: where Azure keeps to the goal, capacity that never came may still come."""
+        return self.existing if self._adds_up else max(self.capacity, self.existing)
+
+    def target(self, bought: int) -> int:
+        """The capacity to ask for so that so many more instances come; never less than what was asked before.
+
+        A Uniform scale set keeps to its goal: asking again for the same capacity brings what never came. A Flexible one
+        creates the difference between the new number and the old one, whatever exists (seen in production by others:
+        https://github.com/dataplat/dbatools/pull/10540).
+        """
+        return self.capacity + bought if self._adds_up else max(self.capacity, self.existing + bought)
+
+    def after(self, target: int) -> int:
+        """How many instances count towards limits once Azure has brought what `target` asks for."""
+        return self.existing + target - self.capacity if self._adds_up else max(target, self.existing)
+
+    @property
+    def _adds_up(self) -> bool:
+        return self.pool.mode is Mode.FLEXIBLE
 
     def instance(self, name: str) -> Instance | None:
         """The listed instance of that name."""
@@ -154,7 +177,7 @@ def _stock(pool: Pool, nodes: tuple[Node, ...], view: View, rules: AutoscaleRule
         alive = [each for each in instances if each.state is not InstanceState.DELETING]
         nodeless = [each for each in alive if each.name.lower() not in known]
         late = tuple(each for each in nodeless if _is_late(each, view, rules))
-        to_come = max(capacity - len(instances), 0) if growing else 0
+        to_come = _to_come(pool, capacity - len(instances), view) if growing else 0
         arriving = sum(each.state in ARRIVING and each not in late for each in nodeless)
         unseen, existing = to_come + arriving, len(alive) + to_come
     gone = frozenset[str]() if instances is None else known - {each.name.lower() for each in alive}
@@ -166,6 +189,13 @@ def _growing(scale_set: ScaleSet | None, view: View, pool: PoolName) -> bool:
     ended = pool in view.finished or any(failure.pool == pool for failure in view.failures)
     asked = any(growth.pool == pool and arrived(growth, scale_set) for growth in view.memory.growths)
     return (asked and not ended) or (scale_set is not None and scale_set.provisioning in MOVING)
+
+
+def _to_come(pool: Pool, missing: int, view: View) -> int:
+    """How much of the missing capacity Azure is at work on: what a Flexible scale set lost earlier does not come back."""
+    asked = [growth.target - growth.before for growth in view.memory.growths if growth.pool == pool.name]
+    expected = sum(asked) if asked and pool.mode is Mode.FLEXIBLE else missing
+    return max(min(missing, expected), 0)
 
 
 def arrived(growth: Growth, scale_set: ScaleSet | None) -> bool:

@@ -20,6 +20,7 @@ from keeper.core.messages import Controller, Kind, Message
 from keeper.core.model import Pool, ScaleSet
 from lab.azure.model.failures import Failure
 from lab.azure.model.faults import Fault, FaultKind
+from lab.azure.model.removal import delete_machine
 from lab.azure.model.words import Mode
 from lab.pools import LabPool
 from lab.sim.simulation import Simulation
@@ -108,6 +109,16 @@ def dying(left: int) -> tuple[str, Callable[[Simulation], object]]:
     return f"the worker dies {left} effects later", lambda sim: setattr(sim.bomb, "left", left)
 
 
+def vanishing(pool: str, number: int) -> tuple[str, Callable[[Simulation], object]]:
+    def vanish(sim: Simulation) -> None:
+        scale_set = sim.cloud.scale_set_named(pool)
+        if standing := scale_set.standing():
+            delete_machine(sim.cloud, scale_set, standing[number % len(standing)])
+            sim.settle()
+
+    return f"somebody deletes a machine of {pool}", vanish
+
+
 def nudging(times: int) -> tuple[str, Callable[[Simulation], object]]:
     def nudge(sim: Simulation) -> None:
         for late in range(times):
@@ -140,6 +151,7 @@ WHATS = st.one_of(
     st.builds(alerting, st.sampled_from(["Fired", "Resolved"])),
     st.builds(dying, st.integers(0, 6)),
     st.builds(nudging, st.integers(1, 5)),
+    st.builds(vanishing, st.sampled_from(["vmss-general", "vmss-spot"]), st.integers(0, 3)),
 )
 LIVES = st.lists(
     st.builds(lambda after, what: Happening(after * SECOND, *what), st.integers(0, 200), WHATS), max_size=8
@@ -158,8 +170,10 @@ class Witness:
     def grow(self, pool: Pool, current: ScaleSet, target: int) -> str | None:
         there = self._sim.cloud.scale_set_named(pool.scale_set).capacity
         assert target >= there or current.capacity != there, f"capacity of {pool.name} lowered from {there} to {target}"
-        assert target <= pool.maximum, f"{pool.name} asked for {target}, more than {pool.maximum}"
-        return self._real.grow(pool, current, target)
+        operation = self._real.grow(pool, current, target)
+        coming = len(self._sim.cloud.scale_set_named(pool.scale_set).standing())
+        assert coming <= pool.maximum, f"{pool.name} gets {coming} machines, more than {pool.maximum}"
+        return operation
 
     def delete(self, pool: Pool, ids: Sequence[str]) -> None:
         scale_set = self._sim.cloud.scale_set_named(pool.scale_set)

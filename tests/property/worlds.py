@@ -13,6 +13,7 @@ from keeper.core.model import (
     InstanceState,
     JobKind,
     LastDrain,
+    Mode,
     Node,
     NodeStatus,
     Pool,
@@ -185,6 +186,7 @@ def _pools(draw: st.DrawFn) -> tuple[Pool, ...]:
                 name,
                 minimum=least,
                 maximum=least + draw(st.integers(0, 5)),
+                mode=draw(st.sampled_from(Mode)),
                 order=draw(st.sampled_from([10, 20])),
                 price=draw(st.sampled_from([0.1, 0.5])),
                 priority=Priority.SPOT if name == "spot" else Priority.REGULAR,
@@ -317,12 +319,16 @@ def _after(view: View, action: Action) -> View:
 
 
 def _grown(view: View, action: Grow) -> View:
-    grown = replace(view.scale_sets[action.pool], capacity=action.target, etag="new")
+    """A Uniform scale set comes to its goal, a Flexible one gets the difference."""
+    before = view.scale_sets[action.pool]
+    grown = replace(before, capacity=action.target, etag="new")
     view = replace(view, scale_sets={**view.scale_sets, action.pool: grown})
     there = view.instances.get(action.pool)
     if there is None:
         return view
-    new = tuple(instance(node(action.pool, 100 + n), created=view.now) for n in range(len(there), action.target))
+    flexible = next(pool.mode is Mode.FLEXIBLE for pool in view.pools if pool.name == action.pool)
+    more = action.target - (before.capacity if flexible else sum(i.state is not InstanceState.DELETING for i in there))
+    new = tuple(instance(node(action.pool, 100 + len(there) + n), created=view.now) for n in range(more))
     return replace(view, instances={**view.instances, action.pool: there + new})
 
 

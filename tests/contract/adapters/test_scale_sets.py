@@ -20,6 +20,7 @@ from lab.azure.model.building import add_pool
 from lab.azure.model.cloud import Cloud
 from lab.azure.model.failures import Failure
 from lab.azure.model.faults import Fault, FaultKind
+from lab.azure.model.removal import remove
 from lab.azure.tokens import Principal, Tenant
 from lab.clock import FakeClock
 
@@ -131,8 +132,26 @@ def test_a_growth_on_a_scale_set_that_changed_meanwhile_is_refused(world):
 def test_repeating_a_growth_buys_nothing_twice(world):
     world.adapter.grow(world.pool, world.current, 4)
 
-    assert world.adapter.grow(world.pool, world.current, 4) is None
-    assert world.there.capacity == 4
+    world.adapter.grow(world.pool, world.current, 4)
+    world.clock.advance(timedelta(minutes=10))
+
+    assert (world.there.capacity, len(world.there.standing())) == (4, 4)
+
+
+def test_capacity_whose_machines_are_gone_is_made_up_by_what_the_mode_of_the_scale_set_takes(world):
+    flexible = world.pool.mode is Mode.FLEXIBLE
+    for each in world.there.standing():
+        remove(world.cloud, world.there, [each], world.cloud.start(words.OperationKind.DELETE_INSTANCES, world.there))
+    world.clock.advance(timedelta(minutes=10))
+    assert (world.current.capacity, world.adapter.instances(world.pool)) == (2, ())
+
+    world.adapter.grow(world.pool, world.current, 2)
+    world.clock.advance(timedelta(minutes=10))
+    assert len(world.adapter.instances(world.pool)) == (0 if flexible else 2)
+
+    world.adapter.grow(world.pool, world.current, 4)
+    world.clock.advance(timedelta(minutes=10))
+    assert len(world.adapter.instances(world.pool)) == (2 if flexible else 4)
 
 
 def test_capacity_is_never_lowered(world):

@@ -19,6 +19,8 @@ from keeper.core.problems import FieldError
 from keeper.errors import GuardBroken, LostLease, Unreachable
 from lab.azure.model.failures import Failure
 from lab.azure.model.faults import Fault, FaultKind
+from lab.azure.model.removal import delete_machine
+from lab.azure.model.words import Mode
 from lab.pools import LabPool
 from lab.sim.simulation import Simulation
 
@@ -159,7 +161,7 @@ def test_a_dry_run_of_a_pause_pauses_nothing(sim: Simulation) -> None:
 
     done = answers.stored_operation(sim.records, "op1")
     assert (done.state, done.outcome) == (State.SUCCEEDED, "nothing was changed: dry run")
-    assert answers.status(sim.records, sim.clock())["paused"] is None
+    assert answers.status(sim.records, sim.world.settings.snapshots, sim.clock())["paused"] is None
 
 
 def test_a_paused_keeper_changes_nothing_until_resumed(sim: Simulation) -> None:
@@ -168,7 +170,7 @@ def test_a_paused_keeper_changes_nothing_until_resumed(sim: Simulation) -> None:
     sim.submit(job("web", 8))
     sim.run(5 * MINUTE)
     assert writes(sim) == 0
-    assert answers.status(sim.records, sim.clock())["paused"] == "audit"
+    assert answers.status(sim.records, sim.world.settings.snapshots, sim.clock())["paused"] == "audit"
 
     inbox.handle(sim.world, ask(sim, Request(Verb.RESUME, ""), "op2").to_json())
     sim.run(MINUTE)
@@ -195,8 +197,27 @@ def test_a_refused_growth_is_followed_by_the_next_pool_in_the_next_tick(sim: Sim
     inbox.handle(sim.world, follow_up)
 
     assert sim.cloud.scale_set_named("vmss-spot").capacity > 0
-    (aside,) = answers.status(sim.records, sim.clock())["setAside"]
+    (aside,) = answers.status(sim.records, sim.world.settings.snapshots, sim.clock())["setAside"]
     assert (aside["pool"], aside["why"]) == ("general", "sku-family-quota")
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_machines_that_vanish_behind_the_keepers_back_are_made_up_for(mode: Mode) -> None:
+    sim = Simulation([LabPool("general", 0, 3, mode=mode)], QUICK)
+    sim.submit(job("web", 3, cpu=2500))
+    sim.run(5 * MINUTE)
+    scale_set = sim.cloud.scale_set_named("vmss-general")
+    assert len(scale_set.standing()) == 3
+
+    for machine in scale_set.standing():
+        delete_machine(sim.cloud, scale_set, machine)
+    sim.settle()
+    sim.run(30 * MINUTE)
+
+    assert len(scale_set.standing()) == 3, "as many as the work needs and the maximum allows, whatever capacity says"
+    assert {
+        each["ClientStatus"] for each in sim.nomad.cluster.store.rows("allocs") if each["DesiredStatus"] == "run"
+    } == {"running"}
 
 
 def test_while_a_growth_runs_the_keeper_asks_itself_only_once(sim: Simulation) -> None:

@@ -15,6 +15,7 @@ from keeper.core.model import (
     Distinct,
     InstanceState,
     JobKind,
+    Mode,
     Operand,
     Priority,
     Provisioning,
@@ -23,6 +24,7 @@ from keeper.core.model import (
 )
 from keeper.core.plan import Drain, Grow, Plan, Reason, Reclaim
 from keeper.core.rules import AutoscaleRules
+from keeper.core.stock import take_stock
 from keeper.core.templates import choose
 from keeper.core.view import Gap, View
 from tests.property.builders import (
@@ -120,10 +122,24 @@ def test_capacity_that_azure_is_still_working_on_is_not_bought_again():
     assert grown(decided(seen)) == {}
 
 
-def test_capacity_that_never_came_is_asked_for_again_without_going_beyond_it():
-    seen = replace(waiting(8), scale_sets={"general": scale_set(pool(), 3, provisioning=Provisioning.FAILED)})
+@pytest.mark.parametrize(("mode", "target"), [(Mode.UNIFORM, 3), (Mode.FLEXIBLE, 5)])
+def test_for_capacity_that_never_came_azure_is_asked_again_so_that_it_comes(mode, target):
+    """Two are needed of three that never came: a Uniform scale set keeps to its goal, a Flexible one adds the difference."""
+    mine = pool(mode=mode, maximum=4)
+    seen = replace(waiting(8, pools=[mine]), scale_sets={"general": scale_set(mine, 3)}, instances={"general": ()})
 
-    assert grown(decided(seen)) == {"general": 3}
+    assert grown(decided(seen)) == {"general": target}
+
+
+def test_capacity_that_a_flexible_scale_set_lost_is_not_waited_for():
+    mine = pool()
+    asked = Memory(growths=(Growth(mine.name, NOW, 3, 4, "operation"),))
+    lost = replace(waiting(12, pools=[mine]), memory=asked, instances={"general": ()})
+    lost = replace(lost, scale_sets={"general": scale_set(mine, 4, provisioning=Provisioning.UPDATING)})
+
+    (stock,) = take_stock(lost, RULES).values()
+
+    assert (stock.upcoming, stock.existing, stock.held) == (1, 1, 1)
 
 
 def test_system_work_is_no_demand():
