@@ -1,6 +1,7 @@
 metadata name = 'Checks'
 metadata description = 'What no type can say about the parameters. Each problem names its parameter; main.bicep refuses them all at once.'
 
+import { ReleaseMirror } from 'machineTypes.bicep'
 import { ClientPool, Subnets } from 'types.bicep'
 
 @description('An IPv4 address as a number.')
@@ -78,4 +79,26 @@ func placementProblems(placement string, zones string[]?, pools ClientPool[], di
       ? ['clientPools: zones must not be given with placement AvailabilitySet']
       : [],
     placement == 'AvailabilitySet' && disk != 'Premium_LRS' ? ['serverDisk ${disk} needs placement Zones'] : []
+  )
+
+@description('Whether a text consists of hexadecimal digits in upper case.')
+func upperHex(text string) bool =>
+  empty(filter(range(0, length(text)), index => !contains('0123456789ABCDEF', substring(text, index, 1))))
+
+@export()
+@description('What a machine would refuse about the place that releases come from.')
+func mirrorProblems(mirror ReleaseMirror?) string[] =>
+  concat(
+    startsWith(mirror.?url ?? 'https://', 'https://')
+      ? []
+      : ['releases.mirror.url (${mirror.?url!}) must begin with https://'],
+    startsWith(mirror.?cniUrl ?? 'https://', 'https://')
+      ? []
+      : ['releases.mirror.cniUrl (${mirror.?cniUrl!}) must begin with https://'],
+    upperHex(mirror.?signer.?fingerprint ?? '')
+      ? []
+      : ['releases.mirror.signer.fingerprint must be 40 hexadecimal digits in upper case, without spaces'],
+    length(mirror.?cni.?amd64 ?? '') == 64 || mirror.?cni == null
+      ? []
+      : ['releases.mirror.cni.amd64 must be a SHA-256 in hexadecimal']
   )

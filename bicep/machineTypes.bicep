@@ -24,6 +24,43 @@ type Releases = {
   consul: string
   @description('HashiCorp Vault, where it runs.')
   vault: string
+  @description('Optional. Another place than the makers\' own to fetch releases from.')
+  mirror: ReleaseMirror?
+}
+
+@export()
+@description('Where machines fetch releases from, and whose signature they trust then. What is not given stays with the makers.')
+type ReleaseMirror = {
+  @description('Optional. Base address of Nomad, Consul and Vault, over HTTPS, with the layout of releases.hashicorp.com.')
+  url: string?
+  @description('Optional. Who signs there instead of HashiCorp.')
+  signer: ReleaseSigner?
+  @description('Optional. Base address of the CNI plugins, over HTTPS, with the layout of their releases on GitHub.')
+  cniUrl: string?
+  @description('Optional. Release of the CNI plugins; nobody signs them, so their digests are pinned.')
+  cni: CniRelease?
+}
+
+@export()
+@description('Who signs releases. Both are public.')
+type ReleaseSigner = {
+  @description('Required. OpenPGP key ring as `gpg --export | base64 -w0` prints it.')
+  key: string
+  @description('Required. Fingerprint of the primary key: 40 hexadecimal digits in upper case.')
+  @minLength(40)
+  @maxLength(40)
+  fingerprint: string
+}
+
+@export()
+@description('A release of the CNI plugins.')
+type CniRelease = {
+  @description('Required. Such as 1.6.2.')
+  version: string
+  @description('Required. SHA-256 of the archive for amd64, in hexadecimal.')
+  amd64: string
+  @description('Required. SHA-256 of the archive for arm64, in hexadecimal.')
+  arm64: string
 }
 
 @export()
@@ -55,6 +92,11 @@ type SharedKnobs = {
   consulServers: Peer[]
   consulMesh: bool
   vaultVersion: string
+  releasesUrl: string?
+  releaseKey: string?
+  releaseFingerprint: string?
+  cniUrl: string?
+  cni: CniRelease?
   ports: object
 }
 
@@ -75,6 +117,11 @@ type Knobs = {
   consulServers: Peer[]
   consulMesh: bool
   vaultVersion: string
+  releasesUrl: string?
+  releaseKey: string?
+  releaseFingerprint: string?
+  cniUrl: string?
+  cni: CniRelease?
   vaultSeal: SealKey?
   keyringKey: SealKey?
   nodePool: string?

@@ -3,8 +3,8 @@ metadata description = 'A Nomad cluster that runs itself: network, servers, clie
 
 import { Backup, ClientPool, Federation, Gateway, Logs, Subnets } from 'types.bicep'
 import { Releases } from 'machineTypes.bicep'
-import { placementProblems, poolProblems, subnetProblems } from 'checks.bicep'
-import { addressesOf, endpointZonesOf, namesOf, peersOf, poolsOf, poolsSetting, recordsOf } from 'plan.bicep'
+import { mirrorProblems, placementProblems, poolProblems, subnetProblems } from 'checks.bicep'
+import { addressesOf, endpointZonesOf, hostsOf, namesOf, peersOf, poolsOf, poolsSetting, recordsOf } from 'plan.bicep'
 import { ports } from 'ports.bicep'
 
 /*** PARAMETERS: who and where ***/
@@ -97,7 +97,7 @@ param ubuntu '22.04' | '24.04' = '22.04'
 @description('Optional. The client pools.')
 param clientPools ClientPool[] = [{ name: 'general', min: 3, max: 10 }]
 
-@description('Optional. Exact releases that machines run.')
+@description('Optional. Exact releases that machines run, and where they come from.')
 param releases Releases = { nomad: '1.10.5', consul: '1.21.4', vault: '1.20.3' }
 
 @description('Optional. Where Consul runs (CoLocated on the servers, Dedicated machines, Off), and whether its mesh is on.')
@@ -156,6 +156,7 @@ var problems = concat(
   subnetProblems(addressPrefix, subnets),
   poolProblems(clientPools, subnets.clients, objectKeys(shapes)),
   placementProblems(placement, zones, clientPools, serverDisk),
+  mirrorProblems(releases.?mirror),
   access == 'JumpBox' && empty(operatorSources)
     ? ['operatorSources must name where people sit when access is JumpBox']
     : [],
@@ -258,6 +259,7 @@ module network 'modules/network/network.bicep' = {
     addressPrefix: addressPrefix
     subnets: subnets
     egress: egress
+    releaseHosts: hostsOf([releases.?mirror.?url ?? '', releases.?mirror.?cniUrl ?? ''])
     access: access
     operatorSources: operatorSources
     applicationPorts: applicationPorts
@@ -364,6 +366,11 @@ module compute 'modules/compute/compute.bicep' = {
       nomadVersion: releases.nomad
       consulVersion: releases.consul
       vaultVersion: releases.vault
+      releasesUrl: releases.?mirror.?url
+      releaseKey: releases.?mirror.?signer.?key
+      releaseFingerprint: releases.?mirror.?signer.?fingerprint
+      cniUrl: releases.?mirror.?cniUrl
+      cni: releases.?mirror.?cni
       ports: ports
     }
     vaultUrls: mapValues(names.vaults, vaultName => 'https://${vaultName}${vaultDomain}')

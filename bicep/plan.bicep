@@ -110,3 +110,8 @@ func endpointZonesOf(storageDomain string, files bool) object =>
     },
     files ? { file: 'privatelink.file.${storageDomain}' } : {}
   )
+
+@export()
+@description('Hosts of web addresses, without ports; empty addresses have none.')
+func hostsOf(urls string[]) string[] =>
+  map(filter(urls, url => startsWith(url, 'https://')), url => split(split(url, '/')[2], ':')[0])

@@ -11,6 +11,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 PUBLIC_CLOUD = {
@@ -124,12 +125,11 @@ class Evaluator:
     def _call(self, name: str, arguments: list[tuple[Any, ...]]) -> Any:  # noqa: ANN401 -- see above
         if name == "if":
             return self.value(arguments[1] if self.value(arguments[0]) else arguments[2])
-        if name == "filter":
-            return [item for item in self.value(arguments[0]) if self._apply(arguments[1], item)]
-        if name == "map":
-            return [self._apply(arguments[1], item) for item in self.value(arguments[0])]
         if name == "lambdaVariables":
             return self.variables[self.value(arguments[0])]
+        if name in _OVER_ITEMS:
+            items, *lambdas = arguments
+            return _OVER_ITEMS[name](self.value(items), *(partial(self._apply, each) for each in lambdas))
         if name not in _FUNCTIONS:
             raise NotEvaluable(f"the function {name}() is not known here")
         return _FUNCTIONS[name](*[self.value(argument) for argument in arguments])
@@ -200,6 +200,12 @@ def _resource_id(*parts: Any) -> str:  # noqa: ANN401 -- any JSON
     return f"/subscriptions/{subscription}/resourceGroups/{group}/providers/{provider}/{levels}"
 
 
+_OVER_ITEMS: dict[str, Callable[..., Any]] = {
+    "filter": lambda items, keep: [item for item in items if keep(item)],
+    "map": lambda items, change: [change(item) for item in items],
+    "toObject": lambda items, key, value: {key(item): value(item) for item in items},
+}
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "true": lambda: True,
     "false": lambda: False,
@@ -213,6 +219,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "concat": lambda *parts: "".join(map(_string, parts)),
     "base64": lambda text: base64.b64encode(_string(text).encode()).decode(),
     "resourceId": _resource_id,
+    "items": lambda value: [{"key": key, "value": value[key]} for key in sorted(value)],
     "split": lambda text, mark: _string(text).split(mark),
     "last": lambda items: items[-1],
     "empty": lambda value: not value,

@@ -22,6 +22,10 @@ def with_subnets(**changed: str) -> str:
     return f"param subnets = {{\n{given}\n}}"
 
 
+def mirrored(given: str) -> str:
+    return f"param releases = {{ nomad: '1.10.5', consul: '1.21.4', vault: '1.20.3', mirror: {{ {given} }} }}"
+
+
 CASES = {
     "four servers": ("param serverCount = 4", "serverCount|4"),
     "two servers": ("param serverCount = 2", "serverCount|2"),
@@ -62,6 +66,22 @@ CASES = {
     "an open gateway": (
         "param applicationGateway = { hostName: 'a', sources: ['0.0.0.0/0'], certificateSecretId: 's', backendPort: 1 }",
         "applicationGateway.sources must not be open",
+    ),
+    "a mirror without TLS": (
+        mirrored("url: 'http://mirror'"),
+        r"releases.mirror.url \(http://mirror\) must begin with https://",
+    ),
+    "a fingerprint in lower case": (
+        mirrored(f"signer: {{ key: 'AA', fingerprint: '{'a' * 40}' }}"),
+        "releases.mirror.signer.fingerprint must be 40 hexadecimal digits in upper case",
+    ),
+    "a signer without a fingerprint": (
+        mirrored("signer: { key: 'AA' }"),
+        "fingerprint",
+    ),
+    "a digest that is none": (
+        mirrored("cni: { version: '1.7.1', amd64: 'no', arm64: 'no' }"),
+        "releases.mirror.cni.amd64 must be a SHA-256",
     ),
     "a cluster name that is too long": ("param cluster = 'far-too-long'", "cluster|maximum"),
     "no SSH key": ("param stage = 'dev'", "sshPublicKey"),

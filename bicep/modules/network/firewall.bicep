@@ -16,6 +16,9 @@ param subnets Subnets
 @description('Required. Zones of the region that the cluster uses; empty where there are none.')
 param zones string[]
 
+@description('Required. Hosts of a mirror of releases, besides those of the makers.')
+param releaseHosts string[]
+
 /*** VARIABLES ***/
 var machines = [subnets.management, subnets.servers, subnets.clients, subnets.data, subnets.functions]
 
@@ -58,15 +61,18 @@ resource rules 'Microsoft.Network/firewallPolicies/ruleCollectionGroups@2024-10-
             description: 'Signed releases of Nomad, Consul, Vault, CNI and Docker, and the updates of Ubuntu.'
             sourceAddresses: machines
             protocols: [{ protocolType: 'Https', port: 443 }, { protocolType: 'Http', port: 80 }]
-            targetFqdns: [
-              'releases.hashicorp.com'
-              'github.com'
-              'release-assets.githubusercontent.com'
-              'download.docker.com'
-              '*.docker.io'
-              '*.docker.com'
-              '*.ubuntu.com'
-            ]
+            targetFqdns: union(
+              [
+                'releases.hashicorp.com'
+                'github.com'
+                'release-assets.githubusercontent.com'
+                'download.docker.com'
+                '*.docker.io'
+                '*.docker.com'
+                '*.ubuntu.com'
+              ],
+              releaseHosts
+            )
           }
         ]
       }

@@ -16,6 +16,9 @@ param subnets Subnets
 @description('Required. The way out.')
 param egress 'NatGateway' | 'AzureFirewall'
 
+@description('Required. Hosts of a mirror of releases, which a firewall must let machines reach.')
+param releaseHosts string[]
+
 @description('Required. How people reach the machines.')
 param access 'Bastion' | 'JumpBox'
 
@@ -103,7 +106,13 @@ module vnet 'vnet.bicep' = {
 
 module firewall 'firewall.bicep' = if (egress == 'AzureFirewall') {
   name: 'firewall'
-  params: { house: house, subnetId: vnet.outputs.subnetIds.firewall, subnets: subnets, zones: zones }
+  params: {
+    house: house
+    subnetId: vnet.outputs.subnetIds.firewall
+    subnets: subnets
+    zones: zones
+    releaseHosts: releaseHosts
+  }
 }
 
 module bastion 'bastion.bicep' = if (access == 'Bastion') {
