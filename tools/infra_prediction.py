@@ -1,6 +1,5 @@
 """The resources that a deployment would create, evaluated and easy to ask."""
 
-import base64
 import copy
 import json
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tools.bundle_node import taken_apart
 from tools.infra_bicep import predict, predict_with
 from tools.infra_expressions import evaluated
 
@@ -88,7 +88,7 @@ def custom_data_text(resource: Resource) -> str | None:
 
 def told(resource: Resource) -> dict[str, Any]:
     """What a member is told: the decoded userData."""
-    return json.loads(base64.b64decode(user_data_text(resource) or ""))
+    return json.loads(taken_apart(user_data_text(resource) or "")[1])
 
 
 def _made(name: str, raw: dict[str, Any]) -> Prediction:

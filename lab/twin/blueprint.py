@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
+from tools.bundle_node import bundled, taken_apart, user_data
 from tools.infra_prediction import MACHINE, SCALE_SET, custom_data_text, prediction_with, user_data_text
 
 if TYPE_CHECKING:
@@ -54,14 +55,15 @@ class Blueprint:
 
     def told(self) -> dict[str, Any]:
         """Return the decoded userData."""
-        told: dict[str, Any] = json.loads(base64.b64decode(self.user_data))
+        told: dict[str, Any] = json.loads(taken_apart(self.user_data)[1])
         return told
 
     def knowing(self, knobs: Mapping[str, object]) -> Blueprint:
         """Return the same machine with more knobs in its userData."""
         told = self.told()
         told["knobs"] |= knobs
-        return replace(self, user_data=base64.b64encode(json.dumps(told).encode()).decode())
+        program, _ = taken_apart(self.user_data)
+        return replace(self, user_data=user_data(bundled(program), told))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What machines are given: the constant loader, and userData that the node program understands."""
 
 import base64
-import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -18,9 +18,24 @@ CUSTOM_DATA_LIMIT = 16 * 1024
 USER_DATA_LIMIT = 64 * 1024
 KEY = "param sshPublicKey = 'ssh-ed25519 AAAA test'\n"
 
+RING = 3_000
+"""Bytes of a key ring as large as HashiCorp's own."""
+
 # Every kind of member: servers by zones and in a set, with and without Vault, 22.04 and 24.04, Consul in its three places.
 VARIANTS = {
     "availability set": "param placement = 'AvailabilitySet'\nparam vault = true\nparam serverCount = 5",
+    "mirror": f"""param egress = 'AzureFirewall'
+param releases = {{
+  nomad: '1.10.5'
+  consul: '1.21.4'
+  vault: '1.20.3'
+  mirror: {{
+    url: 'https://mirror.example.com/releases'
+    signer: {{ key: '{base64.b64encode(bytes(RING)).decode()}', fingerprint: '{"A" * 40}' }}
+    cniUrl: 'https://mirror.example.com:8443/cni'
+    cni: {{ version: '1.7.1', amd64: '{"0" * 64}', arm64: '{"0" * 64}' }}
+  }}
+}}""",
     "jump box": "param access = 'JumpBox'\nparam operatorSources = ['10.99.0.0/24']\nparam consul = { mode: 'Dedicated', mesh: false }",
 }
 
@@ -50,18 +65,17 @@ def test_user_data_fits_raw_and_encoded(members):
 
 
 def test_user_data_carries_the_very_bundle_that_is_checked_in(members):
-    bundle = (ROOT / "cloud-init" / "bundle.json").read_text()
+    bundle = json.loads((ROOT / "cloud-init" / "bundle.json").read_text())
 
     for member in members.values():
-        given = told(member)
-        assert given["program"] in bundle
-        assert hashlib.sha256(base64.b85decode(given["program"])).hexdigest() == given["sha256"]
+        assert (user_data_text(member) or "").startswith(bundle["program"])
+        assert told(member)["sha256"] == bundle["sha256"]
 
 
 def test_the_node_program_accepts_every_knob(members, tmp_path):
     for name, member in members.items():
         file = tmp_path / "user-data.json"
-        file.write_bytes(base64.b64decode(user_data_text(member) or ""))
+        file.write_text(json.dumps(told(member)))
         # In a process of its own: the program is not a package of this project.
         check = "import sys; sys.path.insert(0, sys.argv[1]); from keepernode.reading import parse_user_data; parse_user_data(open(sys.argv[2], 'rb').read())"
         done = subprocess.run(
@@ -79,6 +93,27 @@ def test_changing_any_knob_changes_no_byte_of_custom_data(members):
 
     assert loaders == {base64.b64encode((ROOT / "cloud-init" / "loader.yaml").read_bytes()).decode()}
     assert len(different) > len(NAMES)
+
+
+def test_every_role_is_told_where_releases_come_from(variants):
+    given = [told(member)["knobs"] for member in variants["mirror"].members()]
+
+    assert {knobs["releasesUrl"] for knobs in given} == {"https://mirror.example.com/releases"}
+    assert {knobs["cniUrl"] for knobs in given} == {"https://mirror.example.com:8443/cni"}
+    assert {(knobs["releaseFingerprint"], len(base64.b64decode(knobs["releaseKey"]))) for knobs in given} == {
+        ("A" * 40, RING)
+    }
+    assert {knobs["cni"]["version"] for knobs in given} == {"1.7.1"}
+
+
+def test_a_firewall_lets_machines_reach_the_mirror(variants):
+    rules = variants["mirror"].one("Microsoft.Network/firewallPolicies/ruleCollectionGroups")["properties"]
+
+    assert "mirror.example.com" in rules["ruleCollections"][0]["rules"][0]["targetFqdns"]
+
+
+def test_a_knob_that_is_not_given_takes_no_room(members):
+    assert [name for name, member in members.items() if None in told(member)["knobs"].values()] == []
 
 
 def test_the_jump_box_is_no_member(variants):

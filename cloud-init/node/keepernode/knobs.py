@@ -1,7 +1,7 @@
 """What a machine is told about itself: the knobs in the `userData` of the instance metadata service.
 
-`userData` is base64 of `{"schema": 1, "role": ..., "knobs": {...}, "sha256": ..., "program": ...}`. The loader verifies and
-unpacks `program`; `reading.py` checks the rest. It carries no secret: secrets come from the role's own Key Vault.
+`userData` is base64 of the program and then `{"schema": 1, "role": ..., "knobs": {...}, "sha256": ...}`. The loader verifies
+and unpacks the program; `reading.py` checks the rest. It carries no secret: secrets come from the role's own Key Vault.
 Every field of `knobs` is described here once; the templates write them, the program refuses what it does not know.
 """
 

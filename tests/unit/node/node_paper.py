@@ -303,7 +303,7 @@ def user_data(role="server", **knobs):
     }
     if role == "server":
         base |= {"queueUrl": "https://account.queue.core.windows.net/keeper", "dataDiskLun": 0}
-    return json.dumps({"schema": 1, "role": role, "knobs": base | knobs, "sha256": "", "program": ""})
+    return json.dumps({"schema": 1, "role": role, "knobs": base | knobs, "sha256": ""})
 
 
 def b64(data):

@@ -2,9 +2,10 @@
 
 import ast
 import base64
-import hashlib
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -19,6 +20,8 @@ ROOT = Path(__file__).parents[3]
 SOURCES = ROOT / "cloud-init" / "node"
 CUSTOM_DATA_LIMIT = 16 * 1024
 USER_DATA_LIMIT = 64 * 1024
+ROOM = 6 * 1024
+"""Characters of userData that stay free: a program that grows past this is cut down before it no longer fits."""
 
 sys.path.insert(0, str(ROOT / "tools"))
 import bundle_node  # noqa: E402 - a command of tools/, which is no package
@@ -72,9 +75,16 @@ def packed(members, **more):
             member = tarfile.TarInfo(name)
             member.size = len(text)
             archive.addfile(member, io.BytesIO(text.encode()))
-    program = out.getvalue()
-    told = {"sha256": hashlib.sha256(program).hexdigest(), "program": base64.b85encode(program).decode()}
-    return json.dumps(told | more).encode()
+    made = bundle_node.bundled(out.getvalue())
+    told = {"sha256": more.pop("sha256", made["sha256"]), **more}
+    return base64.b64decode(made["program"]) + json.dumps(told).encode()
+
+
+def given(role, **knobs):
+    """What the metadata service gives a machine with the program that is checked in."""
+    kept = json.loads(bundle_node.BUNDLE.read_text())
+    told = json.loads(user_data(role, **knobs))
+    return base64.b64decode(bundle_node.user_data(kept, told))
 
 
 ECHO = "import sys\nprint('ran', sys.argv[1:])\nsys.exit(75)\n"
@@ -106,7 +116,10 @@ def test_changed_user_data_is_followed_at_the_next_run(machine):
         packed({"keeper_node.py": "print('evil')"}, sha256="0" * 64),
         packed({"../outside.py": "print('evil')", "keeper_node.py": "print('evil')"}),
         packed({"/etc/outside.py": "print('evil')"}),
-        b"not json",
+        packed({"keeper_node.py": "print('cut')"})[:-20],
+        packed({"keeper_node.py": "print('cut')"})[:60],
+        packed({"keeper_node.py": "print('no words')"}).partition(b"{")[0],
+        b"not a program",
         b"{}",
         b"",
     ],
@@ -153,9 +166,7 @@ def test_the_same_sources_give_the_same_bundle():
 
 
 def test_the_bundle_runs_under_the_loader_and_reads_its_own_user_data(machine):
-    told = json.loads(user_data("client")) | json.loads(bundle_node.BUNDLE.read_text())
-    told["knobs"]["colour"] = "red"
-    machine.imds.user_data = json.dumps(told).encode()
+    machine.imds.user_data = given("client", colour="red")
 
     done = machine.boot()
 
@@ -163,12 +174,98 @@ def test_the_bundle_runs_under_the_loader_and_reads_its_own_user_data(machine):
     assert "colour is not a knob" in done.stdout
 
 
-def test_comments_and_docstrings_stay_behind_and_every_line_keeps_its_number():
-    source = '"""Doc."""\n\nA = "x # y"  # why\n\n\nclass B:\n    """Two\n    lines."""\n\n    c: int = 1\n    """Field."""\n'
+def test_words_stay_behind_and_every_line_keeps_its_number():
+    source = (
+        '"""Doc."""\n\nif TYPE_CHECKING:\n    import x\nA = "x # y"  # why\n\n\nclass B:\n    """Two\n    lines."""\n\n'
+        '    c: int = 1\n    """Field."""\n\n\nclass C(B):\n    """Alone."""\n\n\ndef d(e: str, *, f: "X" = 1) -> dict[str, int]:\n'
+        '    """Doc."""\n    g: int = 2\n'
+    )
 
     stripped = bundle_node.without_words(source)
 
-    assert stripped == '""\n\nA = "x # y"\n\n\nclass B:\n    ""\n\n\n    c: int = 1\n    ""\n'
+    assert stripped == (
+        '\n\n\n\nA = "x # y"\n\n\nclass B:\n\n\n\n    c: int = 1\n\n\n\nclass C(B):\n    ...\n\n\n'
+        "def d(e, *, f = 1):\n\n    g: int = 2\n"
+    )
+
+
+class Unworded(ast.NodeTransformer):
+    """The tree of a source without what `without_words` leaves behind, said a second way."""
+
+    def visit_FunctionDef(self, node):
+        self.generic_visit(node)
+        if node.returns is not None and node.returns.lineno == node.returns.end_lineno:
+            node.returns = None
+        return node
+
+    def visit_arg(self, node):
+        node.annotation = None
+        return node
+
+    def visit_Expr(self, node):
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return ast.Pass() if is_text else node
+
+    def visit_If(self, node):
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return ast.Pass()
+        return self.generic_visit(node)
+
+
+def statements(source):
+    """Every statement that does something, as text with the line it begins on."""
+    tree = Unworded().visit(ast.parse(source))
+    for node in ast.walk(tree):
+        if isinstance(getattr(node, "body", None), list):
+            node.body = [each for each in node.body if not isinstance(each, ast.Pass) and not is_nothing(each)]
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and not is_nothing(node)]
+    return [(node.lineno, ast.dump(node)) for node in found]
+
+
+def is_nothing(node):
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES.rglob("*.py")), ids=lambda path: path.name)
+def test_what_is_carried_does_the_same_on_the_same_lines(path):
+    source = path.read_text()
+
+    assert statements(bundle_node.without_words(source)) == statements(source)
+
+
+def test_what_is_carried_makes_members_as_the_sources_do(tmp_path):
+    """The tests of the main path, against what a machine gets, laid out as in the checkout."""
+    for name, content in bundle_node.carried().items():
+        laid = tmp_path / "cloud-init" / "node" / name
+        laid.parent.mkdir(parents=True, exist_ok=True)
+        laid.write_bytes(content)
+    tests = tmp_path / "tests" / "unit" / "node"
+    tests.mkdir(parents=True)
+    for name in ("conftest.py", "node_paper.py", "test_apply.py", "test_configuration.py", "test_leaving.py"):
+        shutil.copy(Path(__file__).with_name(name), tests)
+    (tmp_path / "tests" / "recordings").symlink_to(ROOT / "tests" / "recordings")
+    chosen = "becomes_a_member or test_configuration or test_leaving or taken_over or reaches_a_command_line"
+    argv = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-x", "--import-mode=importlib", "-k", chosen]
+
+    done = subprocess.run(
+        [*argv, "-p", "no:cacheprovider", str(tests)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert str(tmp_path / "cloud-init") in imported_from(tmp_path)
+
+
+def imported_from(folder):
+    """Where those tests find the program."""
+    ask = "import sys; sys.path.insert(0, sys.argv[1]); import keepernode; print(keepernode.__file__)"
+    argv = [sys.executable, "-c", ask, folder / "cloud-init" / "node"]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize("path", sorted(SOURCES.rglob("*.py")), ids=lambda path: path.name)
@@ -181,7 +278,7 @@ def test_every_module_is_python_3_10_as_written_and_as_bundled(path):
 @pytest.mark.skipif(PYTHON_3_10 is None, reason="no Python 3.10 here: only its grammar was checked")
 def test_the_program_loads_and_answers_under_python_3_10(tmp_path):
     kept = json.loads(bundle_node.BUNDLE.read_text())
-    with tarfile.open(fileobj=io.BytesIO(base64.b85decode(kept["program"]))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(bundle_node.taken_apart(kept["program"])[0])) as archive:
         archive.extractall(tmp_path, filter="data")
     run = [PYTHON_3_10, "-W", "error", tmp_path / "keeper_node.py"]
 
@@ -203,8 +300,7 @@ def test_custom_data_and_user_data_fit_what_azure_takes():
         "keyringKey": seal,
         "consul": "colocated",
     }
-    told = json.loads(user_data("server", **knobs)) | json.loads(bundle_node.BUNDLE.read_text())
-    assert len(base64.b64encode(json.dumps(told, separators=(",", ":")).encode())) <= USER_DATA_LIMIT
+    assert len(base64.b64encode(given("server", **knobs))) <= USER_DATA_LIMIT - ROOM
 
 
 def test_the_loader_has_no_part_that_could_differ_between_machines():
