@@ -83,6 +83,11 @@ class Event(Enum):
         logging.ERROR,
         "A snapshot is without root keys that its archive lacks: no server has deposited them; which, and the runbook.",
     )
+    TOKEN_FORMER_USED = (
+        "token.former_used",
+        logging.WARNING,
+        "The servers do not know the newest token of a secret but a former one, as after a restore: rotate it anew.",
+    )
     RESTORE_STEPPED = ("restore.stepped", logging.INFO, "A restore has done one of its steps; which.")
     RESTORE_FAILED = ("restore.failed", logging.ERROR, "A restore ended without its proof; why, and how to undo it.")
     CANARY_WRITTEN = ("canary.written", logging.INFO, "The canary job and variable were made or refreshed.")

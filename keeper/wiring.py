@@ -28,7 +28,7 @@ from keeper.core.messages import Message
 from keeper.core.operations import Operation
 from keeper.nomad.cluster import NomadHttp
 from keeper.nomad.restoring import NomadCanaries, NomadDrills, NomadRestore, root_keys
-from keeper.nomad.session import NomadSession
+from keeper.nomad.session import Former, NomadSession
 from keeper.nomad.snapshots import NomadSnapshots
 from keeper.ports import Corridor, Records, World
 from keeper.restore_ports import Restores, RestoreTarget
@@ -73,7 +73,12 @@ def world() -> World:
     secrets = VaultSecrets(azure, credential=_credential())
     nomad = settings().nomad
     return World(
-        nomad=NomadHttp(nomad, token=_secret(secrets, nomad.token_secret), ca=_secret(secrets, nomad.ca_secret)),
+        nomad=NomadHttp(
+            nomad,
+            token=_secret(secrets, nomad.token_secret),
+            ca=_secret(secrets, nomad.ca_secret),
+            former=_former(secrets, nomad.token_secret),
+        ),
         scale_sets=ScaleSetsArm(azure, settings().pools, credential=_credential(), clock=ours.clock),
         utilisation=MonitorUtilisation(azure, credential=_credential()),
         records=ours.records,
@@ -129,10 +134,7 @@ def decisions(wanted: Wanted) -> list[dict[str, object]]:
 def _snapshots(secrets: VaultSecrets) -> Snapshots:
     """Where snapshots come from and go to. Nothing of it is loaded before the first one is taken."""
     ours, azure, nomad = settings().snapshots, settings().azure, settings().nomad
-    keeper, saver = (
-        NomadSession(nomad, token=_secret(secrets, name), ca=_secret(secrets, nomad.ca_secret))
-        for name in (nomad.token_secret, ours.nomad_token_secret)
-    )
+    keeper, saver = (_session(secrets, name) for name in (nomad.token_secret, ours.nomad_token_secret))
     sources: list[SnapshotSource] = [NomadSnapshots(keeper, saver, saver_secret=ours.nomad_token_secret)]
     if ours.consul_address:
         token, ca = _secret(secrets, ours.consul_token_secret), _secret(secrets, ours.consul_ca_secret)
@@ -174,7 +176,8 @@ def _keystores(secrets: VaultSecrets) -> BlobKeystores:
 
 def _session(secrets: VaultSecrets, token: str) -> NomadSession:
     nomad = settings().nomad
-    return NomadSession(nomad, token=_secret(secrets, token), ca=_secret(secrets, nomad.ca_secret))
+    ca, former = _secret(secrets, nomad.ca_secret), _former(secrets, token)
+    return NomadSession(nomad, token=_secret(secrets, token), ca=ca, former=former)
 
 
 @cache
@@ -189,3 +192,7 @@ def _container() -> Container:
 
 def _secret(secrets: VaultSecrets, name: str) -> Callable[[], str]:
     return lambda: secrets.read(name)
+
+
+def _former(secrets: VaultSecrets, name: str) -> Former:
+    return Former(name, lambda: secrets.former(name))

@@ -9,7 +9,7 @@ from keeper.errors import Gone, Permanent
 from keeper.nomad.failures import Call
 from keeper.nomad.jobspec import to_spec
 from keeper.nomad.nodes import to_node, to_template
-from keeper.nomad.session import Endpoint, NomadSession
+from keeper.nomad.session import Endpoint, Former, NomadSession
 from keeper.nomad.work import deploying, to_allocation, to_blocked, to_stub
 from keeper.settings import NomadSettings
 
@@ -35,7 +35,7 @@ class NomadHttp:
     """The `Nomad` port. It translates; it never decides.
 
     `token` and `ca` (a PEM bundle) are asked for when first needed, and again when Nomad refuses the token or its
-    certificate does not verify: both are rotated while the keeper runs. `transport` replaces the network.
+    certificate does not verify: both are rotated while the keeper runs. `former` as in `NomadSession`; `transport` replaces the network.
     """
 
     def __init__(
@@ -44,9 +44,10 @@ class NomadHttp:
         *,
         token: Callable[[], str],
         ca: Callable[[], str],
+        former: Former | None = None,
         transport: "BaseAdapter | None" = None,
     ) -> None:
-        self._http = NomadSession(settings, token=token, ca=ca, transport=transport)
+        self._http = NomadSession(settings, token=token, ca=ca, former=former, transport=transport)
         self._specs: dict[JobKey, JobSpec] = {}
 
     def nodes(self) -> tuple[Node, ...]:

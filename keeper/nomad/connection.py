@@ -14,6 +14,7 @@ from nomad import api
 from nomad.api.exceptions import BaseNomadException
 from requests.adapters import BaseAdapter
 
+from keeper.errors import Forbidden, Gone
 from keeper.nomad.failures import Call, no_answer, refusal
 from keeper.nomad.session import Endpoint, Untrusted
 from keeper.settings import NomadSettings
@@ -100,6 +101,14 @@ class Connection:
         if not answer.ok:
             raise refusal(call, answer)
         return answer
+
+    def is_known(self) -> bool:
+        """Whether the servers' state holds this token. Nomad refuses a token that it does not know as one that lacks a right."""
+        try:
+            with self.download(Call("look at its own token", "nothing"), "/v1/acl/token/self", {}):
+                return True
+        except (Forbidden, Gone):  # Nomad 1.6.5 answers 404 here, and 403 to all other calls
+            return False
 
     def exchange(self, call: Call, endpoint: Endpoint, path: tuple[str, ...], **how: Any) -> requests.Response:  # noqa: ANN401 -- passed on
         """One request and its successful answer; anything else is raised in the keeper's words."""

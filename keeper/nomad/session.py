@@ -1,7 +1,8 @@
 """Sends the keeper's requests to Nomad: reads that a leader stands behind, writes that are never repeated."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from urllib.parse import quote
 from keeper.errors import Forbidden, Unreachable
 from keeper.nomad.failures import Call, no_answer, stale
 from keeper.settings import NomadSettings
+from keeper.telemetry import Event, event
 
 if TYPE_CHECKING:
     import requests
@@ -34,8 +36,21 @@ class Untrusted(Unreachable):
     """The servers' certificate does not verify against the CAs at hand."""
 
 
+@dataclass(frozen=True, slots=True)
+class Former:
+    """Values that a token's secret had before, the newest first: a restored state knows the tokens of its own time only."""
+
+    secret: str
+    """The secret's name, for people who read errors."""
+    values: Callable[[], Iterator[str]]
+
+
 class NomadSession:
     """Asks for token and CAs when first needed, and once more per refused request: both are rotated while we run.
+
+    When the servers do not know the newest token at all, as after a restore of a state that is older than the last rotation,
+    a former one that they know is used instead, which is said, until they refuse it. A token that they know and that lacks
+    a right is never replaced so.
 
     Each method takes the call's words for its errors. Raises `Forbidden`, `Throttled`, `Unreachable`, `Gone` or
     `Permanent`. Neither requests nor python-nomad is imported before the first request.
@@ -47,11 +62,13 @@ class NomadSession:
         *,
         token: Callable[[], str],
         ca: Callable[[], str],
+        former: Former | None = None,
         transport: "BaseAdapter | None" = None,
     ) -> None:
         self._settings = settings
         self._token = token
         self._ca = ca
+        self._former = former
         self._transport = transport
         self._connection: Connection | None = None
 
@@ -101,15 +118,39 @@ class NomadSession:
         return self._renewing(lambda connection: connection.exchange(call, endpoint, path, **how))
 
     def _renewing(self, attempt: "Callable[[Connection], requests.Response]") -> "requests.Response":
-        """Send; when the token or the certificate was refused, nothing was done, and newer ones may help."""
+        """Send; when the token or the certificate was refused, nothing was done, and newer ones, or former ones, may help."""
         connection = self._connection or self._connect()
         try:
             return attempt(connection)
-        except (Forbidden, Untrusted):
-            renewed = self._connect()
-            if renewed is connection:
-                raise
-            return attempt(renewed)
+        except (Forbidden, Untrusted) as exc:
+            renewed, refused = self._connect(), exc
+        if renewed is not connection:
+            try:
+                return attempt(renewed)
+            except Forbidden as exc:
+                refused = exc
+        if self._former is None or isinstance(refused, Untrusted):
+            raise refused
+        if renewed.is_known():
+            raise Forbidden(f"{refused}; it is the token in {self._former.secret}") from refused
+        return attempt(self._known_before(self._former, renewed, refused))
+
+    def _known_before(self, former: Former, newest: "Connection", refused: Forbidden) -> "Connection":
+        """A connection with a former token that the servers know; it is kept."""
+        from keeper.nomad.connection import Connection  # noqa: PLC0415 -- as below
+
+        tried = 0
+        for token in former.values():
+            held = Connection(self._settings, token=token, ca=newest.ca, transport=self._transport)
+            if held.is_known():
+                event(Event.TOKEN_FORMER_USED, secret=former.secret)
+                self._connection = held
+                return held
+            tried += 1
+        raise Forbidden(
+            f"the servers know neither the newest token in {former.secret} nor its {tried} former enabled versions: put a "
+            f"token of theirs there ({refused})"
+        ) from refused
 
     def _connect(self) -> "Connection":
         """The connection for the token and CAs of this moment; the one at hand when they are still the same."""

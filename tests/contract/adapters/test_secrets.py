@@ -1,5 +1,7 @@
 """The vault of the lab behind the real SDK over https, and the keeper's reading of secrets."""
 
+from datetime import timedelta
+
 import pytest
 from azure.core.exceptions import (
     ClientAuthenticationError,
@@ -49,8 +51,7 @@ def vault(leaf):
         yield server
 
 
-@pytest.fixture
-def secrets(vault, credential):
+def reading(vault, credential):
     settings = AzureSettings(
         subscription=KEEPER.client_id,
         client_id=KEEPER.client_id,
@@ -59,6 +60,11 @@ def secrets(vault, credential):
         queues="https://a.queue.core.windows.net",
     )
     return VaultSecrets(settings, credential=credential)
+
+
+@pytest.fixture
+def secrets(vault, credential):
+    return reading(vault, credential)
 
 
 @pytest.fixture
@@ -84,6 +90,20 @@ def test_a_rotated_secret_is_read_anew(vault, secrets):
     vault.set_secret("token", "two")
 
     assert secrets.read("token") == "two"
+
+
+def test_former_values_are_those_of_enabled_versions_the_newest_first(leaf, credential):
+    clock = iter(range(10_000))
+    with (
+        start(TENANT, leaf, lambda: wall_clock() + timedelta(seconds=next(clock))) as vault,
+        SecretClient(vault.url, credential) as client,
+    ):
+        versions = [client.set_secret("token", str(number)).properties.version for number in range(9)]
+        client.update_secret_properties("token", versions[6], enabled=False)
+
+        assert list(reading(vault, credential).former("token")) == ["7", "5", "4", "3", "2"]
+        client.set_secret("alone", "1")
+        assert list(reading(vault, credential).former("alone")) == []
 
 
 def test_a_missing_secret_is_said_to_be_gone(secrets):

@@ -1,5 +1,6 @@
 """Restores against servers: everything comes back, what must not happen is refused by name, and a cut run is finished."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -147,6 +148,35 @@ def test_a_token_without_the_right_fails_in_one_line_that_names_it(theatre):
     assert (done.state, theatre.sent) == (State.FAILED, 0)
     assert "management token" in done.outcome
     assert "nomad-management-token" in done.outcome
+
+
+def test_after_a_rotation_the_token_of_the_restored_time_proves_the_restore(either, caplog):
+    either.furnish()
+    stem = either.take()
+    either.rotate()
+
+    done = either.restored(stem)
+
+    assert (done.state, done.progress.proof["differences"]) == (State.SUCCEEDED, [])
+    told = [line for line in map(json.loads, caplog.messages) if line["event"] == "token.former_used"]
+    assert [line["secret"] for line in told] == ["nomad-management-token"]
+    either.side.management_token = either.secret[0]  # what a person finds to hold now
+    undone = either.restored(done.progress.undo)
+    assert undone.state is State.SUCCEEDED  # and the newest holds again: nobody had to touch the secret
+    assert either.target.observe().counts["acl_tokens"] >= 3
+
+
+def test_when_no_version_of_the_secret_is_known_that_is_said_with_the_undo(either):
+    either.furnish()
+    stem = either.take()
+    either.rotate()
+    del either.secret[0]
+
+    done = either.restored(stem)
+
+    assert done.state is State.FAILED
+    assert "know neither the newest token in nomad-management-token nor its 0 former enabled versions" in done.outcome
+    assert done.outcome.endswith(f"undo: restore {CLUSTER} {done.progress.undo}")
 
 
 def test_servers_that_lack_the_root_keys_are_waited_for_and_named(theatre):

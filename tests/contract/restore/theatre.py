@@ -16,7 +16,7 @@ from keeper.core.retention import RetentionRules
 from keeper.core.snapshots import Tier, WrappedKey
 from keeper.errors import Transient
 from keeper.nomad.restoring import NomadCanaries, NomadRestore, root_keys
-from keeper.nomad.session import NomadSession
+from keeper.nomad.session import Former, NomadSession
 from keeper.ports import World
 from keeper.restore_ports import Restores
 from keeper.settings import load
@@ -28,6 +28,7 @@ from lab.storage.write_once import MemorySnapshots
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 CLUSTER = "prod"
+SECRET = "nomad-management-token"
 
 
 class Killed(BaseException):
@@ -104,7 +105,7 @@ class Theatre:
                 keys=self.keys,
                 keystores=self.keystores,
             ),
-            restores=Restores(targets=(self,), canaries=self.canaries, keystores=self.keystores, drills=None),
+            restores=Restores(targets=(self,), canaries=(self.canaries,), keystores=self.keystores, drills=None),
         )
 
     # The target, as a test may bend it.
@@ -131,10 +132,24 @@ class Theatre:
     # A person.
 
     def become(self, token):
-        """Have the secret hold that token."""
-        session = NomadSession(self.settings.nomad, token=lambda: token, ca=self.side.authority.read_text)
-        self.target = NomadRestore(session, secret="nomad-management-token")
+        """Have the secret hold that token alone, and a new process read it."""
+        self.secret = [token]
+        session = NomadSession(
+            self.settings.nomad,
+            token=lambda: self.secret[-1],
+            ca=self.side.authority.read_text,
+            former=Former(SECRET, lambda: reversed(self.secret[:-1])),
+        )
+        self.target = NomadRestore(session, secret=SECRET)
         return session
+
+    def rotate(self):
+        """A new management token takes the place of the one in the secret, which Nomad forgets."""
+        made = self.side.request("PUT", "/v1/acl/token", {"Name": "rotated", "Type": "management"})
+        old = self.side.request("GET", "/v1/acl/token/self")["AccessorID"]
+        self.side.management_token = made["SecretID"]
+        self.side.request("DELETE", f"/v1/acl/token/{old}")
+        self.secret.append(made["SecretID"])
 
     def furnish(self, jobs=3):
         """Jobs, a variable, the canaries, and the root keys deposited."""
