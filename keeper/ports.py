@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from keeper.certificate_ports import Certificates
 from keeper.clock import Clock
 from keeper.core.memory import GrowthFailure
 from keeper.core.model import (
@@ -212,3 +213,5 @@ class World:
     """None where no snapshots are taken, as in the simulator."""
     restores: Restores | None = None
     """The same for restores and rehearsals."""
+    certificates: Certificates | None = None
+    """The same for certificates and secrets."""

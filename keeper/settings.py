@@ -16,6 +16,7 @@ from keeper.core.retention import RetentionRules
 from keeper.core.rules import AutoscaleRules, Setting
 from keeper.errors import SettingsError
 from keeper.pools import parse_pools
+from keeper.settings_certificates import CertificateSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +170,7 @@ class Settings:
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
     retention: RetentionRules = field(default_factory=RetentionRules)
     restores: RestoreSettings = field(default_factory=RestoreSettings)
+    certificates: CertificateSettings = field(default_factory=CertificateSettings)
     pools: Annotated[tuple[Pool, ...], Setting("POOLS")] = field(default=())
     """JSON list of the pools; see `docs/settings.md` for its keys."""
 
@@ -185,7 +187,9 @@ SECTIONS = (
     SnapshotSettings,
     RetentionRules,
     RestoreSettings,
+    CertificateSettings,
 )
+"""In the order of the fields of `Settings`."""
 
 
 def load(environment: Mapping[str, str]) -> Settings:
@@ -194,16 +198,8 @@ def load(environment: Mapping[str, str]) -> Settings:
     sections = [_section(section, environment, problems) for section in SECTIONS]
     pools = _pools(environment, problems)
     if all(section is not None for section in sections):
-        settings = Settings(
-            nomad=sections[0],
-            azure=sections[1],
-            doors=sections[2],
-            autoscale=sections[3],
-            snapshots=sections[4],
-            retention=sections[5],
-            restores=sections[6],
-            pools=pools,
-        )
+        named = zip((each.name for each in fields(Settings)), sections, strict=False)
+        settings = Settings(**dict(named), pools=pools)
         problems += contradictions(settings)
         if not problems:
             return settings

@@ -116,6 +116,27 @@ class Event(Enum):
 
     def __init__(self, label: str, level: int, meaning: str) -> None:
         self.label = label
+    AUTHORITY_FOUNDED = (
+        "authority.founded",
+        logging.INFO,
+        "A CA certificate was signed by the newest version of the CA key; its id, its end, and why.",
+    )
+    BUNDLE_PUBLISHED = ("bundle.published", logging.INFO, "A bundle of CAs was written; its place, and the CAs by id.")
+    CERTIFICATE_ISSUED = (
+        "certificate.issued",
+        logging.INFO,
+        "A machine's certificate was signed and put into its vault; place, names, issuer, and why.",
+    )
+    SECRET_WRITTEN = (
+        "secret.written",
+        logging.INFO,
+        "A shared key or a token was written; its place and why, never its value.",
+    )
+    CERTIFICATES_FAILED = (
+        "certificates.failed",
+        logging.ERROR,
+        "A certificate or secret could not be read, made or written; which, why, runbook.",
+    )
         self.level = level
         self.meaning = meaning
 

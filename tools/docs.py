@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT))
 from keeper import pools, settings  # noqa: E402 -- after the path is known
 from keeper.core.retention import RetentionRules  # noqa: E402 -- the same
 from keeper.core.rules import AutoscaleRules  # noqa: E402 -- the same
+from keeper.settings_certificates import CertificateSettings  # noqa: E402 -- the same
 from keeper.telemetry import Event  # noqa: E402 -- the same
 
 TITLES = {
@@ -25,6 +26,7 @@ TITLES = {
     settings.SnapshotSettings: "Snapshots",
     RetentionRules: "How long snapshots are kept",
     settings.RestoreSettings: "Restores and rehearsals",
+    CertificateSettings: "Certificates and secrets",
 }
 
 
@@ -71,7 +73,7 @@ def shown(default: object) -> str:
     if default is dataclasses.MISSING:
         return "**required**"
     if isinstance(default, timedelta):
-        return f"`{default.total_seconds():g}`"
+        return f"`{default.total_seconds():.15g}`"
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 

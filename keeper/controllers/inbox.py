@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from keeper.controllers import autoscale, rehearsal, restore, snapshot_operations
+from keeper.controllers import autoscale, certificates, rehearsal, restore, snapshot_operations
 from keeper.core.messages import Controller, Message, parse_message
 from keeper.errors import LostLease, Transient
 from keeper.ports import Records, World
@@ -15,6 +15,7 @@ TICKS: Mapping[Controller, Callable[[World, Message], object]] = {
     Controller.SNAPSHOT: snapshot_operations.run,
     Controller.RESTORE: restore.run,
     Controller.REHEARSAL: rehearsal.run,
+    Controller.CERTIFICATES: certificates.run,
 }
 
 

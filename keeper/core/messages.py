@@ -43,6 +43,8 @@ class Controller(StrEnum):
     """Carries out restores that a person asked for."""
     REHEARSAL = "rehearsal"
     """Keeps the canaries, rehearses restores and reads old snapshots anew."""
+    CERTIFICATES = "certificates"
+    """Makes, renews and distributes certificates, shared keys and tokens."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,15 @@ class Lifecycle[T]:
     def routes(self) -> list[Route]:
         """Routes from the most special to the most general."""
         one, gone, action = f"/{self.plural}/(?P<name>[^/]+)", f"/deleted{self.plural}", f"vaults/{self.plural}"
+        # Only of secrets is the value another matter than the rest: keys/read and certificates/read list, too
+        # (https://learn.microsoft.com/azure/role-based-access-control/permissions/security).
+        seen = f"{action}/readMetadata/action" if self.plural == "secrets" else f"{action}/read"
         return [
-            Route("GET", f"/{self.plural}", f"{action}/readMetadata/action", self.list),
-            Route("GET", f"{one}/versions", f"{action}/readMetadata/action", self.list_versions),
+            Route("GET", f"/{self.plural}", seen, self.list),
+            Route("GET", f"{one}/versions", seen, self.list_versions),
             Route("DELETE", one, f"{action}/delete", self.delete),
-            Route("GET", gone, f"{action}/readMetadata/action", self.list_deleted),
-            Route("GET", f"{gone}/(?P<name>[^/]+)", f"{action}/readMetadata/action", self.get_deleted),
+            Route("GET", gone, seen, self.list_deleted),
+            Route("GET", f"{gone}/(?P<name>[^/]+)", seen, self.get_deleted),
             Route("POST", f"{gone}/(?P<name>[^/]+)/recover", f"{action}/recover/action", self.recover),
             Route("DELETE", f"{gone}/(?P<name>[^/]+)", f"{action}/purge/action", self.purge),
         ]

@@ -1,0 +1,116 @@
+"""The `Vault` port over Azure Key Vault: one audience's secrets, and certificates whose keys the vault itself makes."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from keeper.azure.answers import in_our_words
+from keeper.certificate_ports import Held
+from keeper.core.certificates import Leaf
+from keeper.errors import Changed, Gone, Permanent
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.keyvault.certificates import CertificateClient
+    from azure.keyvault.secrets import SecretClient
+
+    from keeper.azure.arm import Transport
+
+PEM = "application/x-pem-file"
+MONTH = timedelta(days=31)
+
+
+class AudienceVault:
+    """The `Vault` port. `url` is the vault's URL."""
+
+    def __init__(self, url: str, *, credential: "TokenCredential", transport: "Transport | None" = None) -> None:
+        self._url = url
+        self._credential = credential
+        self._transport = transport
+
+    def _options(self) -> dict[str, Any]:
+        from keeper.azure.arm import within_patience  # noqa: PLC0415 -- goes with the SDKs
+
+        given = {"transport": self._transport} if self._transport else {}
+        return {"retry_total": 1, "retry_status": 0, "raw_request_hook": within_patience, **given}
+
+    @cached_property
+    def _secrets(self) -> "SecretClient":
+        from azure.keyvault.secrets import SecretClient  # noqa: PLC0415 -- an SDK, loaded when first used
+
+        return SecretClient(self._url, self._credential, **self._options())
+
+    @cached_property
+    def _certificates(self) -> "CertificateClient":
+        from azure.keyvault.certificates import CertificateClient  # noqa: PLC0415 -- an SDK, loaded when first used
+
+        return CertificateClient(self._url, self._credential, **self._options())
+
+    def secret(self, name: str) -> Held | None:
+        """See the port."""
+        try:
+            with in_our_words(f"read the secret {name} in {self._url}"):
+                found = self._secrets.get_secret(name)
+        except Gone:
+            return None
+        since = found.properties.created_on or datetime.min.replace(tzinfo=UTC)
+        return Held(found.value or "", since)
+
+    def put(self, name: str, value: str, kind: str) -> None:
+        """See the port."""
+        with in_our_words(f"write the secret {name} in {self._url}"):
+            self._secrets.set_secret(name, value, content_type=kind)
+
+    def leaf(self, name: str) -> Leaf | None:
+        """See the port."""
+        from keeper.azure import certifying  # noqa: PLC0415 -- loads cryptography when first used
+
+        try:
+            with in_our_words(f"read the certificate {name} in {self._url}"):
+                found = self._certificates.get_certificate(name)
+        except Gone:
+            return None
+        return certifying.read_leaf(bytes(found.cer)) if found.cer else None
+
+    def request(self, name: str, common_name: str, life: timedelta) -> bytes:
+        """See the port."""
+        try:
+            asked = self._begin(name, common_name, life)
+        except Changed:  # one is under way, begun by a tick that was cut
+            with in_our_words(f"read the request of the certificate {name} in {self._url}"):
+                asked = self._certificates.get_certificate_operation(name).csr
+        if not asked:
+            raise Permanent(f"{self._url} gives no signing request for {name}")
+        return bytes(asked)
+
+    def _begin(self, name: str, common_name: str, life: timedelta) -> bytes | None:
+        """Begin a certificate that somebody else signs; Key Vault makes a new key and waits for the merge.
+
+        See https://learn.microsoft.com/azure/key-vault/certificates/create-certificate-signing-request.
+        """
+        from azure.keyvault.certificates import (  # noqa: PLC0415 -- an SDK, loaded when first used
+            CertificatePolicy,
+            WellKnownIssuerNames,
+        )
+
+        policy = CertificatePolicy(
+            WellKnownIssuerNames.unknown,
+            subject=f"CN={common_name}",
+            san_dns_names=[common_name],
+            exportable=True,
+            key_type="EC",
+            key_curve_name="P-256",
+            key_usage=["digitalSignature"],
+            reuse_key=False,
+            content_type=PEM,
+            validity_in_months=max(1, round(life / MONTH)),
+        )
+        with in_our_words(f"begin the certificate {name} in {self._url}"):
+            begun: Any = self._certificates.begin_create_certificate(name, policy).result()
+        return begun.csr
+
+    def merge(self, name: str, chain: Sequence[bytes]) -> None:
+        """See the port."""
+        with in_our_words(f"finish the certificate {name} in {self._url}"):
+            self._certificates.merge_certificate(name, list(chain))

@@ -1,0 +1,83 @@
+"""What certificates and secrets need of the outside, as protocols; a part of `keeper.ports`.
+
+Every method may raise `Transient` or `Permanent`, as there. No method logs a value, and no private key passes through any: the CA
+key signs inside its vault, and a machine's key is made in the vault that the machine reads.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from keeper.core.certificates import Audience, Authority, Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A secret's newest value, and since when it is that."""
+
+    value: str = field(repr=False)
+    since: datetime
+
+
+class Vault(Protocol):
+    """The Key Vault of one audience."""
+
+    def secret(self, name: str) -> Held | None:
+        """The newest value, or None when there is none. One call."""
+        ...
+
+    def put(self, name: str, value: str, kind: str) -> None:
+        """Write a new version of a secret; `kind` is its content type. Repeating makes one more version. One call."""
+        ...
+
+    def leaf(self, name: str) -> Leaf | None:
+        """The certificate of that name, or None when there is none. One call."""
+        ...
+
+    def request(self, name: str, common_name: str, life: timedelta) -> bytes:
+        """Have the vault make a key for the certificate `name`; the signing request (DER).
+
+        One that was begun and never finished is taken up again: the same request. One or two calls.
+        """
+        ...
+
+    def merge(self, name: str, chain: Sequence[bytes]) -> None:
+        """Finish the certificate with what was signed (DER, leaf first); from now on it is the newest version. One call."""
+        ...
+
+
+class Authorities(Protocol):
+    """The CA key and what it signs."""
+
+    def newest(self) -> str:
+        """Id of the authority that the newest version of the key would be. One call."""
+        ...
+
+    def rotate(self) -> None:
+        """Make a new version of the key. One call."""
+        ...
+
+    def found(self, now: datetime, life: timedelta) -> Authority:
+        """Sign a CA certificate with the newest version; it ends no later than the key does. A few calls."""
+        ...
+
+    def read(self, bundle: str) -> tuple[Authority, ...]:
+        """The authorities of a PEM bundle, oldest first. Raises ValueError for what is no bundle. No call."""
+        ...
+
+    def sign(
+        self, request: bytes, names: frozenset[str], issuer: Authority, now: datetime, life: timedelta
+    ) -> Sequence[bytes]:
+        """Sign a machine's certificate for just these names; it ends no later than its issuer. DER, leaf first. A few calls."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """All that the certificates controller touches besides records and leases."""
+
+    vaults: Mapping[Audience, Vault]
+    authorities: Authorities
+    fresh: Callable[[], bytes]
+    """32 random bytes."""

@@ -1,0 +1,179 @@
+"""The keeper's real certificates controller over the lab's vaults: what a lab needs before machines can join.
+
+    room = VaultRoom(tenant, wall_clock)
+    room.tick()              # from empty vaults to everything that machines wait for
+    room.value(Audience.SERVERS, "nomad-agent-tls")
+
+The vaults answer the real SDKs without a socket; a lab may serve the same vaults over https beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from azure.core.credentials import AccessToken, AccessTokenInfo
+
+from keeper.azure.authority import VaultAuthorities
+from keeper.azure.vaults import AudienceVault
+from keeper.certificate_ports import Certificates
+from keeper.controllers import certificates
+from keeper.core.certificates import Audience
+from keeper.core.messages import Controller, Kind, Message
+from keeper.core.rules import AutoscaleRules
+from keeper.ports import World
+from keeper.settings import AzureSettings, DoorSettings, NomadSettings, Settings, SnapshotSettings
+from keeper.settings_certificates import CertificateSettings
+from lab.azure.access import Grant
+from lab.azure.inprocess import InProcessTransport
+from lab.azure.tokens import Principal
+from lab.clock import FakeClock
+from lab.keyvault.key_store import make_key
+from lab.keyvault.vault import Vault
+from lab.storage.memory import MemoryCorridor, MemoryLeases, MemoryRecords
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from keeper.controllers.certificates import Outcome
+    from lab.azure.tokens import Tenant
+    from lab.http import Request, Response
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+KEEPER = Principal("aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-0000000000f1", "keeper")
+CA_KEY = "nomad-ca"
+SECRETS = tuple(
+    f"Microsoft.KeyVault/vaults/secrets/{each}"
+    for each in ("readMetadata/action", "getSecret/action", "setSecret/action")
+)
+AUTHORITY = (*SECRETS, *(f"Microsoft.KeyVault/vaults/keys/{each}" for each in ("read", "sign/action", "rotate/action")))
+PUBLISHER = (
+    *SECRETS,
+    *(f"Microsoft.KeyVault/vaults/certificates/{each}" for each in ("read", "create/action", "update/action")),
+)
+"""What the template's roles allow the keeper, as far as this controller goes (`bicep/modules/security/keeperRoles.bicep`)."""
+
+BASE = Settings(
+    nomad=NomadSettings(address="https://nomad.lab:4646"),
+    azure=AzureSettings(
+        subscription=NOBODY,
+        client_id=KEEPER.client_id,
+        vault="https://kv-keeper.vault.azure.net",
+        blobs="https://b.lab",
+        queues="https://q.lab",
+    ),
+    doors=DoorSettings(),
+    autoscale=AutoscaleRules(),
+    snapshots=SnapshotSettings(consul_address="https://consul.lab:8501"),
+    certificates=CertificateSettings(
+        servers_vault="https://kv-servers.vault.azure.net",
+        clients_vault="https://kv-clients.vault.azure.net",
+    ),
+)
+
+
+@dataclass(slots=True)
+class TenantCredential:
+    """A credential of the keeper, whose tokens the vaults check like any other's."""
+
+    tenant: Tenant
+    principal: Principal = KEEPER
+
+    def get_token(self, *scopes: str, **_options: object) -> AccessToken:
+        """Issue a token for one scope."""
+        token, ends = self.tenant.issue(self.principal, scopes[0].removesuffix("/.default"))
+        return AccessToken(token, int(ends.timestamp()))
+
+    def get_token_info(self, *scopes: str, **_options: object) -> AccessTokenInfo:
+        """Issue a token for one scope."""
+        token = self.get_token(*scopes)
+        return AccessTokenInfo(token.token, token.expires_on)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A clock of the lab as the keeper's."""
+
+    clock: Callable[[], datetime]
+
+    def now(self) -> datetime:
+        """Read it."""
+        return self.clock()
+
+
+@dataclass
+class VaultRoom:
+    """The vaults of one cluster with the keeper's rights in them, and the controller over them. `vaults` may be a lab's own."""
+
+    tenant: Tenant
+    clock: Callable[[], datetime]
+    settings: Settings = BASE
+    vaults: dict[Audience, Vault] = field(default_factory=dict)
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    """More of `World`, such as what sets up access."""
+
+    def __post_init__(self) -> None:
+        for audience, url in self.urls().items():
+            vault = self.vaults.setdefault(audience, Vault(self.tenant, self.clock, name=_host(url), grants={}))
+            allowed = AUTHORITY if audience is Audience.KEEPER else PUBLISHER
+            vault.grants = {**(vault.grants or {}), KEEPER.object_id: (Grant(allowed),)}
+        keys = self.vaults[Audience.KEEPER].keys.shelf
+        if not keys.has(CA_KEY):  # as the template makes it
+            wanted = {"kty": "EC", "crv": "P-384", "key_ops": ["sign", "verify"]}
+            keys.add(CA_KEY, make_key(wanted), wanted)
+        self.records = MemoryRecords()
+        self.leases = MemoryLeases(self.clock)
+        self.corridor = MemoryCorridor(self.clock)
+
+    def urls(self) -> dict[Audience, str]:
+        """Each audience's vault, as the settings name it."""
+        ours = self.settings.certificates
+        named = {
+            Audience.KEEPER: self.settings.azure.vault,
+            Audience.SERVERS: ours.servers_vault,
+            Audience.CLIENTS: ours.clients_vault,
+            Audience.CONSUL: ours.consul_vault,
+        }
+        return {audience: url for audience, url in named.items() if url}
+
+    def world(self) -> World:
+        """What the controller works with."""
+        credential, transport = TenantCredential(self.tenant), InProcessTransport(self._answer, FakeClock())
+        vaults = {
+            audience: AudienceVault(url, credential=credential, transport=transport)
+            for audience, url in self.urls().items()
+        }
+        authorities = VaultAuthorities(self.settings.azure.vault, CA_KEY, credential=credential, transport=transport)
+        nothing: Any = None
+        world = World(
+            nomad=nothing,
+            scale_sets=nothing,
+            utilisation=nothing,
+            records=self.records,
+            leases=self.leases,
+            corridor=self.corridor,
+            clock=Reading(self.clock),
+            settings=self.settings,
+            certificates=Certificates(vaults=vaults, authorities=authorities, fresh=lambda: os.urandom(32)),
+        )
+        return replace(world, **self.parts)
+
+    def tick(self, kind: Kind = Kind.TIMER) -> Outcome:
+        """Run the controller once."""
+        return certificates.run(self.world(), Message(kind, Controller.CERTIFICATES, "lab", self.clock(), "lab"))
+
+    def value(self, audience: Audience, name: str) -> str:
+        """Return a secret's newest value, as a machine of that audience reads it."""
+        return self.vaults[audience].secrets.shelf.get(name).content.value
+
+    def _answer(self, request: Request) -> Response:
+        host = _host(request.url)
+        audience = next(audience for audience, url in self.urls().items() if _host(url) == host)
+        return self.vaults[audience].handle(request)
+
+
+def _host(url: str) -> str:
+    return str(urlsplit(url).hostname)
