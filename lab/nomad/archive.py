@@ -11,22 +11,17 @@ import gzip
 import hashlib
 import io
 import json
-import re
 import tarfile
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lab.nomad.fsm import own_state, state_bin
 from lab.nomad.model.errors import Refusal
+from lab.unpacking import BLOCK, DamagedError, members_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
-
-_DAMAGED = "failed to restore from snapshot: "
-_BLOCK = 512
-_HASHED = ("meta.json", "state.bin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +56,8 @@ def pack(state: Mapping[str, Any], meta: Meta, now: datetime) -> tuple[bytes, st
             tar.addfile(entry, io.BytesIO(body))
     # Go's archive ends after two empty blocks; Python fills up to ten kilobytes.
     raw = archive.getvalue()
-    used = sum(_BLOCK + -(-size // _BLOCK) * _BLOCK for size in (len(meta_json), len(content), len(sums)))
-    packed = gzip.compress(raw[: used + 2 * _BLOCK], mtime=0)
+    used = sum(BLOCK + -(-size // BLOCK) * BLOCK for size in (len(meta_json), len(content), len(sums)))
+    packed = gzip.compress(raw[: used + 2 * BLOCK], mtime=0)
     return packed, "sha-256=" + base64.b64encode(hashlib.sha256(packed).digest()).decode()
 
 
@@ -92,100 +87,10 @@ def _msgpack_text(text: str) -> bytes:
 
 def unpack(body: bytes) -> Any:  # noqa: ANN401 - the state that `pack` was given
     """Read an archive and answer its state; refuse a damaged one with 500 and Nomad's reason."""
-    unzipped = _Unzipped(body)
-    files = _files(unzipped)
-    _verify(files)
-    if unzipped.problem:
-        raise Refusal(500, _DAMAGED + unzipped.problem)
-    state = own_state(files["state.bin"])
+    try:
+        state = own_state(members_of(body)["state.bin"])
+    except DamagedError as exc:
+        raise Refusal(500, f"failed to restore from snapshot: {exc}") from exc
     if state is None:
-        raise Refusal(500, _DAMAGED + "failed to restore snapshot: the state was written by a real Nomad")
+        raise Refusal(500, "failed to restore from snapshot: failed to restore snapshot: a real Nomad wrote the state")
     return state
-
-
-class _Unzipped:
-    """The tar inside, as far as it can be read, and why it cannot be read further."""
-
-    def __init__(self, body: bytes) -> None:
-        self.problem = ""
-        if not body:
-            raise Refusal(500, _DAMAGED + "failed to decompress snapshot: EOF")
-        if len(body) < 10:
-            raise Refusal(500, _DAMAGED + "failed to decompress snapshot: unexpected EOF")
-        if body[:2] != b"\x1f\x8b" or body[2] != 8:
-            raise Refusal(500, _DAMAGED + "failed to decompress snapshot: gzip: invalid header")
-        reader = zlib.decompressobj(wbits=31)
-        parts: list[bytes] = []
-        try:
-            # In small bites, so that what comes before the damage is kept.
-            for start in range(0, len(body), 256):
-                parts.append(reader.decompress(body[start : start + 256]))
-            if not reader.eof:
-                self.problem = "unexpected EOF"
-        except zlib.error as exc:
-            wrong_sum = "incorrect data check" in str(exc) or "incorrect length check" in str(exc)
-            self.problem = "gzip: invalid checksum" if wrong_sum else f"flate: corrupt input before offset {start}"
-        self.data = b"".join(parts)
-
-
-def _files(unzipped: _Unzipped) -> dict[str, bytes]:
-    # The headers are read by hand: what can still be read of a damaged archive decides what is said of it.
-    data, at = unzipped.data, 0
-    files: dict[str, bytes] = {}
-    reading = {
-        "meta.json": "failed to read snapshot metadata",
-        "state.bin": "failed to read or write snapshot data",
-        "SHA256SUMS": "failed to read snapshot hashes",
-    }
-    while at + _BLOCK <= len(data) and any(data[at : at + _BLOCK]):
-        name, size = _header(data[at : at + _BLOCK])
-        if name not in reading:
-            raise _unreadable(f'unexpected file "{name}" in snapshot')
-        content = data[at + _BLOCK : at + _BLOCK + size]
-        if len(content) < size:
-            raise _unreadable(f"{reading[name]}: {unzipped.problem or 'unexpected EOF'}")
-        files[name] = content
-        at += _BLOCK + -(-size // _BLOCK) * _BLOCK
-    if unzipped.problem and at + _BLOCK > len(data):
-        raise _unreadable(f"failed reading snapshot: {unzipped.problem}")
-    return files
-
-
-def _header(block: bytes) -> tuple[str, int]:
-    try:
-        entry = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except tarfile.HeaderError as exc:
-        raise _unreadable("failed reading snapshot: archive/tar: invalid tar header") from exc
-    return entry.name, entry.size
-
-
-def _unreadable(reason: str) -> Refusal:
-    return Refusal(500, f"{_DAMAGED}failed to read snapshot file: {reason}")
-
-
-def _verify(files: dict[str, bytes]) -> None:
-    try:
-        json.loads(files.get("meta.json", b"{}"))
-    except ValueError as exc:
-        raise _unreadable(f"failed to decode snapshot metadata: {exc}") from exc
-    lines = files.get("SHA256SUMS", b"").decode("utf-8", "replace").splitlines()
-    seen = {_verified(line, files) for line in lines}
-    for name in _HASHED:
-        if name not in seen:
-            raise _failed(f'file missing for "{name}"')
-
-
-def _verified(line: str, files: dict[str, bytes]) -> str:
-    match = re.fullmatch(r"([0-9a-f]{64})\s+(\S+)", line)
-    if match is None:
-        raise _failed("expected integer")
-    name = match.group(2)
-    if name not in _HASHED:
-        raise _failed(f'list missing hash for "{name}"')
-    if hashlib.sha256(files.get(name, b"")).hexdigest() != match.group(1):
-        raise _failed(f'hash check failed for "{name}"')
-    return name
-
-
-def _failed(reason: str) -> Refusal:
-    return _unreadable(f"failed checking integrity of snapshot: {reason}")
