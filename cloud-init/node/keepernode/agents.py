@@ -46,16 +46,20 @@ class Agent:
         return f"{self.service.name}.service"
 
 
+def names_of(told: Told) -> list[str]:
+    """Return which agents run on the machine, in the order in which they start."""
+    runs = {
+        "consul": consul_config.runs_consul(told),
+        "vault": vault_config.runs_vault(told),
+        "nomad": told.role is not Role.CONSUL,
+    }
+    return [name for name, here in runs.items() if here]
+
+
 def agents_of(told: Told, here: Here) -> list[Agent]:
     """Return the agents in the order in which they start."""
-    agents: list[Agent] = []
-    if consul_config.runs_consul(told):
-        agents.append(_consul(told, here))
-    if vault_config.runs_vault(told):
-        agents.append(_vault(told, here))
-    if told.role is not Role.CONSUL:
-        agents.append(_nomad(told, here))
-    return agents
+    made = {"consul": _consul, "vault": _vault, "nomad": _nomad}
+    return [made[name](told, here) for name in names_of(told)]
 
 
 def nomad_name(told: Told) -> str:

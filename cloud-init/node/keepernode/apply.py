@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from keepernode import vaulted
-from keepernode.agents import agents_of, nomad_name
+from keepernode.agents import agents_of, names_of, nomad_name
 from keepernode.base import is_active, prepare
 from keepernode.here import find_here
 from keepernode.joining import Outcome, fetch_token, join, prove_health, renew
@@ -17,6 +17,7 @@ from keepernode.nomad_config import NOMAD_TLS
 from keepernode.places import READY, STATUS, WATCHER_CONFIG, WATCHER_TOKEN
 from keepernode.problems import NodeError, Waiting
 from keepernode.status import Phase, Status, parse_status, write_status
+from keepernode.tls import life
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,13 @@ def refresh(machine: Machine, told: Told) -> Outcome:
     """Take over whatever Key Vault has newer: certificates, the CA bundle, tokens; nothing on a machine not yet started."""
     if machine.read(READY) is None:
         return Outcome()
+    try:
+        return _renewed(machine, told)
+    finally:
+        tell_of_old(machine, names_of(told))
+
+
+def _renewed(machine: Machine, told: Told) -> Outcome:
     here = find_here(machine)
     outcome = Outcome()
     for agent in agents_of(told, here):
@@ -59,7 +67,16 @@ def refresh(machine: Machine, told: Told) -> Outcome:
     return outcome
 
 
-def reported(machine: Machine, step: Callable[[], Outcome], name: str) -> Outcome:
+def tell_of_old(machine: Machine, names: list[str]) -> None:
+    """Say which certificates should have been renewed by now, whatever kept them from it: an alert rule reads these."""
+    for name in names:
+        held = life(machine, name)
+        if held is not None and held.is_old(machine.now()):
+            left = int((held.end - machine.now()).total_seconds())
+            tell("certificate.old", agent=name, remaining_seconds=left)
+
+
+def reported(machine: Machine, step: Callable[[], Outcome], event: str) -> Outcome:
     """Run a step so that its end shows: in the status file, and as one line in the journal.
 
     A machine that has been a member stays one whatever a later run meets: its agents' own health decides.
@@ -78,7 +95,7 @@ def reported(machine: Machine, step: Callable[[], Outcome], name: str) -> Outcom
     ready = machine.read(READY) is not None
     write_status(machine, Status(Phase.READY if ready else Phase.JOINING, "; ".join(outcome.pending)))
     if outcome.changed or outcome.pending:
-        tell(f"node.{name}", changed=outcome.changed, pending=outcome.pending)
+        tell(event, changed=outcome.changed, pending=outcome.pending)
     return outcome
 
 

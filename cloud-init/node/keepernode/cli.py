@@ -91,19 +91,19 @@ def _machine(client_id: str | None) -> LinuxMachine:
 
 
 def _apply(chosen: argparse.Namespace) -> int:
-    return _alone(chosen, apply, "applied")
+    return _alone(chosen, apply, "node.applied")
 
 
 def _refresh(chosen: argparse.Namespace) -> int:
-    return _alone(chosen, refresh, "refreshed")
+    return _alone(chosen, refresh, "node.refreshed")
 
 
-def _alone(chosen: argparse.Namespace, step: Callable[[LinuxMachine, Told], Outcome], name: str) -> int:
+def _alone(chosen: argparse.Namespace, step: Callable[[LinuxMachine, Told], Outcome], event: str) -> int:
     """Run a step while no other changes the machine."""
     told = _told(chosen)
     machine = _machine(told.knobs.identity_client_id)
     with _lock():
-        reported(machine, lambda: step(machine, told), name)
+        reported(machine, lambda: step(machine, told), event)
     return 0
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from keepernode.clock import ticking, utc_now
 from keepernode.places import READY, STATUS
 from keepernode.status import Phase, Status, parse_status
-from keepernode.tls import expiry
+from keepernode.tls import life
 from keepernode.turns import is_well
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ class Pulse:
 
     def metrics(self) -> Page:
         """Answer `/metrics`."""
-        ends = {agent.service.name: expiry(self._machine, agent.service) for agent in self._agents}
-        known = {name: end for name, end in ends.items() if end is not None}
+        lives = {agent.service.name: life(self._machine, agent.service.name) for agent in self._agents}
+        known = {name: life.end for name, life in lives.items() if life is not None}
         return metrics(self._status(), unwell_for=self._unwell_for(), expiries=known, now=utc_now())
 
     def _status(self) -> Status:

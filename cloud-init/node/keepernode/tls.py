@@ -25,6 +25,8 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE--
 _KEY = re.compile(r"-----BEGIN (?:EC |RSA )?PRIVATE KEY-----.+?-----END (?:EC |RSA )?PRIVATE KEY-----\n?", re.DOTALL)
 LEAST_LIFE = 3600
 """Seconds: a certificate with less than this left is not taken over."""
+OLD = 4
+"""A certificate is old when less than this part of its life is left."""
 PROOF_TRIES = 20
 PROOF_PAUSE = 1.0
 
@@ -114,14 +116,33 @@ def _prove(machine: Machine, service: Service, folder: str) -> None:
 
 def in_use(service: Service) -> str:
     """Return the link that the agent's configuration names."""
-    return f"{TLS}/{service.name}/current"
+    return _link(service.name)
 
 
-def expiry(machine: Machine, service: Service) -> datetime | None:
-    """Return when the certificate in use ends; None when there is none."""
-    done = machine.run(["openssl", "x509", "-in", f"{in_use(service)}/cert.pem", "-noout", "-enddate"])
-    _, _, end = done.out.strip().partition("notAfter=")
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(end), tz=timezone.utc) if done.code == 0 and end else None
+def _link(name: str) -> str:
+    return f"{TLS}/{name}/current"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """From when until when a certificate counts."""
+
+    start: datetime
+    end: datetime
+
+    def is_old(self, now: datetime) -> bool:
+        """Tell whether so little is left that its renewal must have failed: the keeper renews at a third."""
+        return self.end - now < (self.end - self.start) / OLD
+
+
+def life(machine: Machine, name: str) -> Life | None:
+    """Return the life of the certificate that the agent `name` uses; None when there is none."""
+    argv = ["openssl", "x509", "-in", f"{_link(name)}/cert.pem", "-noout", "-startdate", "-enddate"]
+    told = dict(line.split("=", 1) for line in machine.run(argv).out.splitlines() if "=" in line)
+    if set(told) != {"notBefore", "notAfter"}:
+        return None
+    start, end = (ssl.cert_time_to_seconds(told[each]) for each in ("notBefore", "notAfter"))
+    return Life(datetime.fromtimestamp(start, tz=timezone.utc), datetime.fromtimestamp(end, tz=timezone.utc))
 
 
 def is_served(machine: Machine, service: Service, trio: Trio) -> bool:

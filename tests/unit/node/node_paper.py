@@ -50,6 +50,7 @@ class PaperMachine:
         self.broken = {}
         self.container = False
         self.cut_after = None
+        self.imds_answers = True
         self.pauses = 0
 
     # Files
@@ -230,6 +231,8 @@ class PaperMachine:
         return Answer(200, {}, b'"10.0.10.4:8300"')
 
     def _imds(self, method, path, body):
+        if not self.imds_answers:
+            raise Unreachable("the instance metadata service does not answer")
         if path == "/metadata/instance":
             address = {"privateIpAddress": self.address, "publicIpAddress": ""}
             compute = {"name": self.name, "zone": "2", "priority": "Spot", "vmScaleSetName": "vmss-general"}

@@ -1,13 +1,18 @@
 """From a fresh machine to a member, on a machine of paper with real openssl, gpgv, tar, blkid and mkfs."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from keepernode.apply import apply, refresh, reported
+from keepernode.clock import utc_now
 from keepernode.health import judge
-from keepernode.problems import NodeError, Waiting
+from keepernode.problems import NodeError, Unreachable, Waiting
 from keepernode.status import Phase, Status, parse_status, write_status
+from keepernode.tls import life
 from node_paper import DISK, GOSSIP, TOKEN, Cut
+
+from lab.ca import Authority
 
 
 def status(machine):
@@ -15,7 +20,7 @@ def status(machine):
 
 
 def run(machine, told, step=apply):
-    return reported(machine, lambda: step(machine, told), "applied")
+    return reported(machine, lambda: step(machine, told), "node.applied")
 
 
 def settle(machine, told):
@@ -239,6 +244,55 @@ def test_a_certificate_that_is_not_served_after_a_reload_is_taken_back(new_machi
     assert machine.real_path("/var/lib/keeper/tls/nomad/current") == old
     assert status(machine).phase.value == "ready"
     assert "old one is back" in status(machine).what
+
+
+def old_ones(capsys):
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return {each["agent"]: each["remaining_seconds"] for each in lines if each["event"] == "certificate.old"}
+
+
+def test_a_certificate_that_should_have_been_renewed_is_told_whatever_kept_it_from_that(new_machine, told, capsys):
+    machine = new_machine()
+    everything = told(consul="colocated")
+    settle(machine, everything)
+    end = life(machine, "nomad").end
+    machine.time = end - timedelta(days=20)
+    run(machine, everything, refresh)
+    assert old_ones(capsys) == {}
+
+    machine.time = end - timedelta(days=2)
+    machine.forbidden = True
+    with pytest.raises(Waiting, match="the right to read"):
+        run(machine, everything, refresh)
+
+    assert set(old_ones(capsys)) == {"nomad", "consul"}
+    assert run_out_of_reach(machine, everything, capsys)["nomad"] == timedelta(days=2).total_seconds()
+
+
+def run_out_of_reach(machine, told, capsys):
+    """What is told while not even the metadata service answers."""
+    machine.imds_answers = False
+    with pytest.raises(Unreachable):
+        run(machine, told, refresh)
+    return old_ones(capsys)
+
+
+def test_a_renewed_certificate_is_old_no_longer(new_machine, told, tmp_path, capsys):
+    machine = new_machine("client")
+    now = machine.secrets["nomad-ca-bundle"], machine.secrets["nomad-agent-tls"]
+    old = Authority.create(tmp_path / "old", utc_now() - timedelta(days=25))
+    leaf = old.issue("leaf", names=["client.global.nomad"])
+    machine.secrets["nomad-ca-bundle"] = old.certificate.read_text()
+    machine.secrets["nomad-agent-tls"] = leaf.key.read_text() + leaf.certificate.read_text()
+    settle(machine, told("client"))
+    machine.time = utc_now()
+    run(machine, told("client"), refresh)
+    assert timedelta(days=4) < timedelta(seconds=old_ones(capsys)["nomad"]) < timedelta(days=5)
+
+    machine.secrets["nomad-ca-bundle"], machine.secrets["nomad-agent-tls"] = now
+    run(machine, told("client"), refresh)
+
+    assert old_ones(capsys) == {}
 
 
 def test_refresh_leaves_a_machine_alone_that_is_no_member_yet(new_machine, told):

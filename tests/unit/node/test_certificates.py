@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from keepernode.clock import utc_now
 from keepernode.problems import Unsafe
-from keepernode.tls import Service, expiry, in_use, split_pem, stage, take_over
+from keepernode.tls import Life, Service, in_use, life, split_pem, stage, take_over
 from node_paper import PaperMachine
 
 from lab.ca import Authority
@@ -39,11 +39,21 @@ def test_a_sound_trio_is_staged_beside_the_one_in_use_with_its_key_closed(machin
 
 def test_the_end_of_the_certificate_in_use_is_known(machine, authority):
     trio = split_pem(authority.pem("server.global.nomad"), authority.bundle)
-    assert expiry(machine, NOMAD) is None
+    assert life(machine, "nomad") is None
 
     take_over(machine, NOMAD, trio, stage(machine, NOMAD, trio))
 
-    assert timedelta(days=29) < expiry(machine, NOMAD) - utc_now() < timedelta(days=31)
+    assert timedelta(days=29) < life(machine, "nomad").end - utc_now() < timedelta(days=31)
+
+
+def test_a_certificate_is_old_when_the_keeper_must_have_failed_to_renew_it():
+    start = utc_now()
+    quarter = timedelta(days=90) / 4
+
+    assert not Life(start, start + timedelta(days=90)).is_old(start + 3 * quarter - timedelta(days=1))
+    assert Life(start, start + timedelta(days=90)).is_old(start + 3 * quarter + timedelta(seconds=1))
+    assert Life(start, start + timedelta(days=1)).is_old(start + timedelta(hours=19))
+    assert Life(start, start + timedelta(days=1)).is_old(start + timedelta(days=2))
 
 
 def test_a_certificate_for_another_name_is_refused(machine, authority):
