@@ -52,6 +52,7 @@ class Failure(StrEnum):
     QUOTA_REGIONAL = "quota-regional"
     QUOTA_LOW_PRIORITY = "quota-low-priority"
     SKU_NOT_AVAILABLE = "sku-not-available"
+    SUBNET_FULL = "subnet-full"
     ALLOCATION = "allocation"
     ZONAL_ALLOCATION = "zonal-allocation"
     OVERCONSTRAINED = "overconstrained"
@@ -90,6 +91,8 @@ class Circumstances:
     limit: int = 0
     usage: int = 0
     required: int = 0
+    subnet: str = "snet-clients"
+    prefix: str = "10.1.0.0/28"
 
 
 def failure(kind: Failure, about: Circumstances) -> ArmError:
@@ -130,6 +133,14 @@ _TEXTS: dict[Failure, tuple[int, str, str]] = {
             "The requested VM size for resource 'Following SKUs have failed for Capacity Restrictions: {about.sku}' is "
             "currently not available in location '{about.location}'. Please try another size or deploy to a different "
             "location or different zone. See https://aka.ms/azureskunotavailable for details."
+        ),
+    ),
+    Failure.SUBNET_FULL: (
+        400,
+        "SubnetIsFull",
+        (
+            "Subnet {about.subnet} with address prefix {about.prefix} does not have enough capacity for {about.required} "
+            "IP addresses."
         ),
     ),
     Failure.ALLOCATION: (

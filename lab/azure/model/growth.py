@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lab.azure.model.documents import merged
 from lab.azure.model.failures import ArmError, Circumstances, Failure, failure, in_terminal_wrapper, invalid_parameter
 from lab.azure.model.faults import FaultKind
-from lab.azure.model.network import private_address
+from lab.azure.model.network import free_addresses, private_address, subnet_of
 from lab.azure.model.quota import check_quota, usage_of
 from lab.azure.model.removal import refuse_while_deleting, remove, victims_of_scale_in
 from lab.azure.model.resources import Instance
@@ -107,6 +107,10 @@ def _refuse_unsellable(cloud: Cloud, scale_set: ScaleSet, sku_name: str, new: in
     if restricted is not None and (not restricted or set(scale_set.zones) <= restricted):
         raise failure(Failure.SKU_NOT_AVAILABLE, Circumstances(sku=sku_name, location=scale_set.location))
     check_quota(cloud.quotas, usage_of(cloud.scale_sets.values()), scale_set, new)
+    subnet = subnet_of(scale_set)
+    if subnet and free_addresses(cloud.network, cloud.scale_sets.values(), subnet) < new:
+        about = Circumstances(required=new, subnet=subnet.rpartition("/")[2], prefix=cloud.network.prefix(subnet))
+        raise failure(Failure.SUBNET_FULL, about)
 
 
 def _apply(scale_set: ScaleSet, body: dict[str, Any], sku: str) -> None:

@@ -1,4 +1,4 @@
-"""Handlers for network interfaces: of Uniform instances under their scale set, of Flexible members on their own."""
+"""Handlers for network interfaces, of Uniform instances under their scale set, of Flexible members on their own; and for subnets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
 from lab.azure.model.failures import instance_not_found, resource_not_found
+from lab.azure.model.network import subnet_of
 from lab.azure.model.words import Mode
 from lab.azure.rest.call import Route
 from lab.azure.rest.instances import INSTANCE, instance_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _ACTION = "Microsoft.Compute/virtualMachineScaleSets/networkInterfaces/read"
 _INSTANCE_ACTION = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/networkInterfaces/read"
 _NICS = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Network/networkInterfaces"
+_SUBNET = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Network/virtualNetworks/{vnet}/subnets/{subnet}"
 _DNS_SUFFIX = "lab0lab0lab0lab0lab0lab0la.ax.internal.cloudapp.net"
 
 
@@ -138,7 +140,32 @@ def _get(call: Call) -> Response:
     raise resource_not_found(f"Microsoft.Network/networkInterfaces/{call.params['nic']}", call.params["group"])
 
 
+def _get_subnet(call: Call) -> Response:
+    """A subnet lists the address of every interface in it, which is how one counts those that are free."""
+    arm_id = _SUBNET.format_map(call.params)
+    users = [s for s in call.cloud.scale_sets.values() if (subnet_of(s) or "").lower() == arm_id.lower()]
+    if not users:
+        raise resource_not_found(f"Microsoft.Network/virtualNetworks/{call.params['vnet']}", call.params["group"])
+    nics = [
+        _flexible_nic(s, i, c) if s.mode is Mode.FLEXIBLE else _uniform_nic(s, i, c)
+        for s in users
+        for i in s
+        for c in _configurations(s)[:1]
+    ]
+    properties = {
+        "provisioningState": "Succeeded",
+        "addressPrefix": call.cloud.network.prefix(arm_id),
+        "ipConfigurations": [{"id": nic["properties"]["ipConfigurations"][0]["id"]} for nic in nics],
+        "delegations": [],
+        "privateEndpointNetworkPolicies": "Disabled",
+        "privateLinkServiceNetworkPolicies": "Enabled",
+    }
+    kind = "Microsoft.Network/virtualNetworks/subnets"
+    return Response.of_json(200, {"name": call.params["subnet"], "id": arm_id, "properties": properties, "type": kind})
+
+
 ROUTES: tuple[Route, ...] = (
+    Route("GET", _SUBNET, "Microsoft.Network/virtualNetworks/subnets/read", _get_subnet),
     Route("GET", f"{SCALE_SET}/networkInterfaces", _ACTION, _list_scale_set),
     Route("GET", f"{INSTANCE}/networkInterfaces", _INSTANCE_ACTION, _list_instance),
     Route("GET", f"{INSTANCE}/networkInterfaces/{{nic}}", _INSTANCE_ACTION, _get_instance_nic),
