@@ -4,7 +4,7 @@ Every method may raise `Transient` (throttled, unreachable, changed) or `Permane
 effect. Writes say below what repeating them does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -110,6 +110,10 @@ class ScaleSets(Protocol):
 
     def instances(self, pool: Pool) -> tuple[Instance, ...]:
         """The pool's instances, failed and stopped ones included, sorted by name. One call per page."""
+        ...
+
+    def free_addresses(self, subnets: Iterable[str]) -> Mapping[str, int]:
+        """How many addresses each subnet, given by its id, has left. One call each."""
         ...
 
     def grow(self, pool: Pool, current: ScaleSet, target: int) -> str | None:

@@ -18,10 +18,54 @@ class Sku(TypedDict):
     capacity: NotRequired[int | None]
 
 
+class Reference(TypedDict):
+    """Another resource."""
+
+    id: NotRequired[str | None]
+
+
+class AddressProperties(TypedDict):
+    """Where an address comes from."""
+
+    subnet: NotRequired[Reference | None]
+
+
+class Address(TypedDict):
+    """An address that each instance gets."""
+
+    properties: NotRequired[AddressProperties | None]
+
+
+class InterfaceProperties(TypedDict):
+    """Exactly one interface is primary; a sole one need not say so."""
+
+    primary: NotRequired[bool | None]
+    ipConfigurations: NotRequired[list[Address] | None]
+
+
+class Interface(TypedDict):
+    """A network interface that each instance gets."""
+
+    properties: NotRequired[InterfaceProperties | None]
+
+
+class NetworkProfile(TypedDict):
+    """The network side of the template."""
+
+    networkInterfaceConfigurations: NotRequired[list[Interface] | None]
+
+
+class MachineProfile(TypedDict):
+    """The template of the instances."""
+
+    networkProfile: NotRequired[NetworkProfile | None]
+
+
 class ScaleSetProperties(TypedDict):
     """`provisioningState` is that of the last operation on the scale set."""
 
     provisioningState: NotRequired[str | None]
+    virtualMachineProfile: NotRequired[MachineProfile | None]
 
 
 class ScaleSetBody(TypedDict):
@@ -92,7 +136,8 @@ POWER = {
 def to_scale_set(pool: PoolName, body: ScaleSetBody) -> ScaleSet:
     """Translate a scale set."""
     sku = body.get("sku") or Sku()
-    state = ((body.get("properties") or {}).get("provisioningState") or "").lower()
+    properties = body.get("properties") or ScaleSetProperties()
+    state = (properties.get("provisioningState") or "").lower()
     return ScaleSet(
         pool=pool,
         id=body["id"],
@@ -101,7 +146,18 @@ def to_scale_set(pool: PoolName, body: ScaleSetBody) -> ScaleSet:
         sku=sku.get("name") or "",
         etag=body.get("etag") or None,
         tags=dict(body.get("tags") or {}),
+        subnet=subnet_of(properties.get("virtualMachineProfile") or MachineProfile()),
     )
+
+
+def subnet_of(profile: MachineProfile) -> str:
+    """The subnet of the primary interface's first address, in lower case; empty when the template does not tell."""
+    network = profile.get("networkProfile") or NetworkProfile()
+    interfaces = [each.get("properties") or {} for each in network.get("networkInterfaceConfigurations") or ()]
+    primary = next((each for each in interfaces if each.get("primary")), next(iter(interfaces), InterfaceProperties()))
+    address = next(iter(primary.get("ipConfigurations") or ()), Address())
+    reference = (address.get("properties") or AddressProperties()).get("subnet") or Reference()
+    return (reference.get("id") or "").lower()
 
 
 def by_pool(pools: Iterable[Pool], listed: Mapping[tuple[str, str], ScaleSetBody]) -> dict[PoolName, ScaleSet]:

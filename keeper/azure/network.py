@@ -1,24 +1,26 @@
-"""The private addresses of a pool's instances, for people to read."""
+"""How many addresses the pools' subnets have left: Azure refuses a growth as a whole when one is missing."""
 
-from collections.abc import Iterable, Mapping
 from functools import cached_property
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from keeper.azure.answers import in_our_words
 from keeper.azure.arm import arm_options
-from keeper.core.model import InstanceName, Mode, Pool, instance_is_of
 from keeper.settings import AzureSettings
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.mgmt.network import NetworkManagementClient
-    from azure.mgmt.network.models import NetworkInterface
 
     from keeper.azure.arm import Transport
 
+RESERVED = 5
+"""Azure keeps the first four addresses of each subnet and the last one
+(https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq)."""
 
-class NetworkAddresses:
-    """Reads network interfaces. azure-mgmt-network is loaded when it is first asked: no tick of the autoscaler does."""
+
+class Subnets:
+    """Reads subnets. azure-mgmt-network is loaded when it is first asked: no idle tick does."""
 
     def __init__(
         self, settings: AzureSettings, *, credential: "TokenCredential", transport: "Transport | None" = None
@@ -34,32 +36,15 @@ class NetworkAddresses:
         options = arm_options(self._settings.arm, self._transport)
         return NetworkManagementClient(self._credential, self._settings.subscription, **options)
 
-    def of_pool(self, pool: Pool) -> Mapping[InstanceName, str]:
-        """The primary private address of each instance that has one. One call per page.
+    def free(self, subnet: str) -> int:
+        """How many addresses the subnet of that id has left. One call.
 
         Raises `Forbidden`, `Gone`, `Throttled`, `Unreachable` or `Permanent`.
         """
-        interfaces = self._client.network_interfaces
-        with in_our_words(f"list the network interfaces of {pool.scale_set}"):
-            if pool.mode is Mode.UNIFORM:
-                group, name = pool.resource_group, pool.scale_set
-                return _addresses(pool, interfaces.list_virtual_machine_scale_set_network_interfaces(group, name))
-            return _addresses(pool, interfaces.list(pool.resource_group))
-
-
-def _addresses(pool: Pool, interfaces: "Iterable[NetworkInterface]") -> dict[InstanceName, str]:
-    found: dict[InstanceName, str] = {}
-    for interface in interfaces:
-        name = _instance(pool, (interface.virtual_machine and interface.virtual_machine.id) or "")
-        for configuration in interface.ip_configurations or ():
-            if name and configuration.private_ip_address and configuration.primary is not False:
-                found.setdefault(name, configuration.private_ip_address)
-    return found
-
-
-def _instance(pool: Pool, machine: str) -> InstanceName | None:
-    """Whose interface it is: Uniform instances are ids under their scale set, Flexible ones machines by name."""
-    name = machine.rpartition("/")[2]
-    if pool.mode is Mode.UNIFORM:
-        return InstanceName(f"{pool.scale_set}_{name}") if name else None
-    return InstanceName(name) if instance_is_of(pool.scale_set, name) else None
+        parts = subnet.strip("/").split("/")
+        group, network, name = parts[3], parts[-3], parts[-1]
+        with in_our_words(f"count the free addresses of subnet {name}"):
+            found = self._client.subnets.get(group, network, name)
+        prefixes = found.address_prefixes or [found.address_prefix or ""]
+        sizes = [IPv4Network(prefix).num_addresses - RESERVED for prefix in prefixes if "." in prefix]
+        return sum(sizes) - len(found.ip_configurations or ())

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from keeper.azure.answers import in_our_words, meaning, of_refusal, refusal_of
 from keeper.azure.arm import arm_options
 from keeper.azure.instances import MachineBody, ScaleSetBody, by_pool, to_instance
+from keeper.azure.network import Subnets
 from keeper.clock import Clock
 from keeper.core.failures import classify
 from keeper.core.model import Instance, Mode, Pool, PoolName, ScaleSet
@@ -51,6 +52,7 @@ class ScaleSetsArm:
         self._credential = credential
         self._clock = clock
         self._transport = transport
+        self._subnets = Subnets(settings, credential=credential, transport=transport)
 
     @cached_property
     def _client(self) -> "ComputeManagementClient":
@@ -88,6 +90,10 @@ class ScaleSetsArm:
             f"/subscriptions/{self._settings.subscription}/resourceGroups/{pool.resource_group}"
             f"/providers/Microsoft.Compute/virtualMachineScaleSets/{pool.scale_set}"
         )
+
+    def free_addresses(self, subnets: Iterable[str]) -> Mapping[str, int]:
+        """See the port."""
+        return {subnet: self._subnets.free(subnet) for subnet in subnets}
 
     def grow(self, pool: Pool, current: ScaleSet, target: int) -> str | None:
         """See the port. The current capacity as the target is sent too: Azure then makes up what never came."""

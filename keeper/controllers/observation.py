@@ -1,6 +1,6 @@
 """One look at the world for autoscale. What cannot be read becomes a gap: growth goes on, nothing shrinks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from keeper.core import demand, scaling, templates
 from keeper.core.memory import GrowthFailure, Memory
 from keeper.core.model import Instance, JobKey, JobSpec, PoolName
 from keeper.core.view import Claim, Gap, View
-from keeper.errors import Gone, Transient
+from keeper.errors import Gone, Permanent, Transient
 from keeper.ports import OperationStatus, World
 from keeper.telemetry import Event, event
 
@@ -38,6 +38,7 @@ class Observation:
         view = self._with_outcomes(view)
         view = self._with_template(replace(view, gaps=frozenset(self._gaps)))
         view = replace(view, instances=self._instances(view), jobs=self._jobs(view))
+        view = replace(view, free_addresses=self._free_addresses(view))
         return replace(view, gaps=frozenset(self._gaps))
 
     def _read[T](self, gap: Gap, read: Callable[[], T], otherwise: T) -> T:
@@ -47,6 +48,15 @@ class Observation:
             self._gaps.add(gap)
             event(Event.READ_FAILED, what=gap, why=str(exc))
             return otherwise
+
+    def _free_addresses(self, view: View) -> Mapping[str, int]:
+        """What the subnets leave. Not to know it, for whatever reason, is no gap: Azure has the last word on each growth."""
+        subnets = scaling.subnets_wanted(view, self._world.settings.autoscale)
+        try:
+            return self._world.scale_sets.free_addresses(subnets)
+        except (Transient, Permanent) as exc:
+            event(Event.READ_FAILED, what="addresses", why=str(exc))
+            return {}
 
     def _with_outcomes(self, view: View) -> View:
         """Ask how the growths stand that were started earlier and not seen to end."""

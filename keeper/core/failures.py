@@ -25,6 +25,7 @@ class Fault(NamedTuple):
 
 BY_CODE: Mapping[str, FailureKind] = {
     "skunotavailable": FailureKind.SKU_NOT_AVAILABLE,
+    "subnetisfull": FailureKind.SUBNET_FULL,
     "zonalallocationfailed": FailureKind.ZONAL_ALLOCATION,
     "allocationfailed": FailureKind.ALLOCATION,
     "overconstrainedallocationrequest": FailureKind.OVERCONSTRAINED,

@@ -217,6 +217,18 @@ def overall_limits(facts: Facts) -> Iterator[str]:
         yield f"a cost of {cost:g} per hour"
 
 
+def addresses_left(facts: Facts) -> Iterator[str]:
+    """No growth beyond the free addresses of a subnet, as far as they are known: Azure would refuse it as a whole."""
+    needed: Counter[str] = Counter()
+    for grow in facts.actions(Grow):
+        stock = facts.stocks[grow.pool]
+        if stock.scale_set is not None:
+            needed[stock.scale_set.subnet] += max(stock.after(grow.target) - stock.held, 0)
+    for subnet, count in needed.items():
+        if count > facts.view.free_addresses.get(subnet, count):
+            yield f"{count} instances in {subnet}"
+
+
 def work_fits_elsewhere(facts: Facts) -> Iterator[str]:
     """The work of nodes that are drained is not more than other ready nodes have free, and each piece fits on one."""
     drained = {drain.node for drain in facts.new_drains()}
@@ -250,6 +262,7 @@ GUARDS: Mapping[str, Guard] = {
     "one-claim": one_claim,
     "drain-budget": drain_budget,
     "overall-limits": overall_limits,
+    "addresses-left": addresses_left,
     "work-fits-elsewhere": work_fits_elsewhere,
 }
 """Every guard by its name, in the order in which they are asked."""

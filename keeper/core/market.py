@@ -1,7 +1,7 @@
 """What may still be bought: pool maxima, limits over all pools, set-asides; and which pool serves an ask best."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 
 from keeper.core.asks import Ask
@@ -29,6 +29,11 @@ class Offer:
     """What keeps it from adding more."""
     bought: int = 0
 
+    @property
+    def subnet(self) -> str:
+        """Where its instances get their addresses; empty when not known."""
+        return self.stock.scale_set.subnet if self.stock.scale_set else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Packing:
@@ -50,11 +55,15 @@ class Market:
     cores: int
     cost: float
     """What the limits over all pools leave."""
+    addresses: dict[str, int] = field(default_factory=dict[str, int])
+    """What the subnets leave, each for all of its pools."""
 
     def room(self, name: PoolName) -> tuple[int, str]:
         """How many more instances of the pool may be bought, and what keeps it from being more."""
         offer = self.offers[name]
         bounds = [(offer.room - offer.bought, offer.why), (self.instances, "the limit of instances over all pools")]
+        if offer.subnet in self.addresses:
+            bounds.append((self.addresses[offer.subnet], "the free addresses of its subnet"))
         if offer.cores:
             bounds.append((self.cores // offer.cores, "the limit of cores over all pools"))
         if offer.stock.pool.price > 0 and isfinite(self.cost):
@@ -70,6 +79,8 @@ class Market:
         self.instances -= count
         self.cores -= count * offer.cores
         self.cost -= count * offer.stock.pool.price
+        if offer.subnet in self.addresses:
+            self.addresses[offer.subnet] -= count
         return count
 
     def shop(self, asks: list[Ask]) -> list[Ask]:
@@ -198,6 +209,7 @@ def open_market(
         instances=rules.max_instances - sum(held.values()),
         cores=rules.max_cores - sum(held[name] * offers[name].cores for name in held),
         cost=_cost_left(stocks, held, rules),
+        addresses=dict(view.free_addresses),
     )
 
 

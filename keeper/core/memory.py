@@ -31,6 +31,7 @@ class FailureKind(StrEnum):
     LOW_PRIORITY_QUOTA = "low-priority-quota"
     REGIONAL_QUOTA = "regional-quota"
     SKU_NOT_AVAILABLE = "sku-not-available"
+    SUBNET_FULL = "subnet-full"
     ZONAL_ALLOCATION = "zonal-allocation"
     ALLOCATION = "allocation"
     OVERCONSTRAINED = "overconstrained"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from keeper.core import explain
 from keeper.core.accounting import account, settle_requests
+from keeper.core.demand import waiting
 from keeper.core.draft import Draft
 from keeper.core.draining import find_unneeded, start_drains
 from keeper.core.leaving import finish, lift_deadlines, tidy
@@ -70,6 +71,15 @@ def instances_wanted(view: View, rules: AutoscaleRules) -> tuple[PoolName, ...]:
             )
         )
     )
+
+
+def subnets_wanted(view: View, rules: AutoscaleRules) -> tuple[str, ...]:
+    """The subnets whose free addresses this tick must count, sorted: those of all pools, when one of them may grow."""
+    memory = view.memory
+    short = any(stock.existing < stock.pool.minimum for stock in take_stock(view, rules).values())
+    if memory.paused is not None or not (short or memory.pressures or memory.requests or waiting(view)):
+        return ()
+    return tuple(sorted({each.subnet for each in view.scale_sets.values()} - {""}))
 
 
 def _begin(view: View, rules: AutoscaleRules) -> Draft:

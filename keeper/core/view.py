@@ -66,6 +66,8 @@ class View:
     """Jobs with an active deployment."""
     scale_sets: Mapping[PoolName, ScaleSet] = field(default_factory=dict[PoolName, ScaleSet])
     instances: Mapping[PoolName, tuple[Instance, ...]] = field(default_factory=dict[PoolName, tuple[Instance, ...]])
+    free_addresses: Mapping[str, int] = field(default_factory=dict[str, int])
+    """What subnets have left, by their ids; asked for when something may grow. One that is not here sets no bound."""
     templates: Mapping[PoolName, Template] = field(default_factory=dict[PoolName, Template])
     """What a new node of each pool will be like; a pool without one cannot be sized."""
     failures: tuple[GrowthFailure, ...] = ()

@@ -69,6 +69,8 @@ class ScaleSet:
     sku: str
     etag: str | None
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    subnet: str = ""
+    """The id, in lower case, of the subnet that instances get their addresses from; empty when not known."""
 
 
 class InstanceState(StrEnum):

@@ -7,8 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from keeper.azure.instances import subnet_of
 from keeper.azure.metrics import MonitorUtilisation
-from keeper.azure.network import NetworkAddresses
+from keeper.azure.network import Subnets
 from keeper.azure.scale_sets import ScaleSetsArm
 from keeper.core.memory import FailureKind
 from keeper.core.model import InstanceState, Mode, Pool, PoolName, Provisioning, ScaleSet
@@ -27,6 +28,7 @@ SETTINGS = AzureSettings(
     blobs="https://a.blob.core.windows.net",
     queues="https://a.queue.core.windows.net",
 )
+SUBNET = f"/subscriptions/{SETTINGS.subscription}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/vnet/subnets/clients"
 OPERATION = "https://management.azure.com/subscriptions/s/providers/Microsoft.Compute/locations/l/operations/1"
 
 
@@ -264,26 +266,14 @@ def test_no_points_are_no_average_of_zero():
     assert average is None
 
 
-def test_the_addresses_of_uniform_instances_are_found_by_instance():
-    recorded = recording("network/vmss_nic_list")
-    pool = pool_of(recorded)
+def test_an_address_is_free_unless_azure_keeps_it_or_an_interface_has_it():
+    interfaces = [{"id": f"/nic-{number}/ipConfigurations/c"} for number in range(3)]
+    for given in ({"addressPrefix": "10.0.0.0/24"}, {"addressPrefixes": ["fd00::/64", "10.0.0.0/24"]}):
+        azure = Azure({"status": 200, "headers": {}, "body": {"properties": given | {"ipConfigurations": interfaces}}})
 
-    found = Azure(recorded["exchanges"][0]["response"]).adapter(NetworkAddresses).of_pool(pool)
-
-    assert found
-    assert all(
-        name.startswith(f"{pool.scale_set}_") and address.startswith("10.0.0.") for name, address in found.items()
-    )
+        assert azure.adapter(Subnets).free(SUBNET) == 251 - 3
+        assert urlsplit(azure.asked[0].url).path == SUBNET
 
 
-def test_of_a_groups_interfaces_only_those_of_the_flexible_pool_count():
-    def interface(machine, address, *, primary=True):
-        configuration = {"name": "c", "properties": {"privateIPAddress": address, "primary": primary}}
-        properties = {"virtualMachine": {"id": f"/x/virtualMachines/{machine}"}, "ipConfigurations": [configuration]}
-        return {"id": f"/{machine}", "name": machine, "properties": properties}
-
-    listed = [interface("vmss_1a", "10.0.0.4"), interface("other_1a", "10.0.0.5"), interface("vmss", "10.0.0.6")]
-    pool = Pool(PoolName("p"), "VMSS", "rg", Mode.FLEXIBLE, 0, 9)
-    azure = Azure({"status": 200, "headers": {}, "body": {"value": listed}})
-
-    assert azure.adapter(NetworkAddresses).of_pool(pool) == {"vmss_1a": "10.0.0.4"}
+def test_where_the_template_names_no_subnet_none_is_known():
+    assert subnet_of({}) == subnet_of({"networkProfile": {"networkInterfaceConfigurations": [{}]}}) == ""

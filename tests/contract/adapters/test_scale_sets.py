@@ -154,6 +154,18 @@ def test_capacity_whose_machines_are_gone_is_made_up_by_what_the_mode_of_the_sca
     assert len(world.adapter.instances(world.pool)) == (2 if flexible else 4)
 
 
+def test_the_free_addresses_of_a_pools_subnet_are_counted_in_one_call(world):
+    subnet = world.current.subnet
+    world.cloud.network.prefixes[subnet] = "10.1.0.0/28"
+    before = len(list(world.arm.journal))
+
+    assert world.adapter.free_addresses([subnet]) == {subnet: 16 - 5 - 2}
+    assert len(list(world.arm.journal)) == before + 1
+    with pytest.raises(GrowthRefused) as refused:
+        world.adapter.grow(world.pool, world.current, 12)
+    assert refused.value.failure.kind is FailureKind.SUBNET_FULL
+
+
 def test_capacity_is_never_lowered(world):
     with pytest.raises(ValueError, match="never lowered"):
         world.adapter.grow(world.pool, world.current, 1)
@@ -198,6 +210,7 @@ def test_no_call_ever_names_all_instances(world):
         (Failure.QUOTA_REGIONAL, FailureKind.REGIONAL_QUOTA),
         (Failure.QUOTA_LOW_PRIORITY, FailureKind.LOW_PRIORITY_QUOTA),
         (Failure.SKU_NOT_AVAILABLE, FailureKind.SKU_NOT_AVAILABLE),
+        (Failure.SUBNET_FULL, FailureKind.SUBNET_FULL),
     ],
 )
 def test_a_growth_refused_at_once_says_why(world, failure, kind):

@@ -31,7 +31,6 @@ from lab.nomad.http.inprocess import InProcess
 from lab.nomad.server import NomadLab
 from keeper.azure.scale_sets import ScaleSetsArm
 from keeper.azure.metrics import MonitorUtilisation
-from keeper.azure.network import NetworkAddresses
 from keeper.core.model import Mode, Pool, PoolName
 from keeper.nomad.cluster import NomadHttp
 from keeper.settings import AzureSettings, NomadSettings
@@ -45,7 +44,7 @@ azure = dict(credential=StaticCredential(), transport=InProcessTransport(Arm(clo
 lab = NomadLab(clock=clock)
 address = NomadSettings(address="https://nomad.lab:4646")
 nomad = NomadHttp(address, token=lambda: lab.management_token, ca=lambda: "", transport=InProcess(lab.router()))
-MonitorUtilisation(settings, **azure), NetworkAddresses(settings, **azure)
+MonitorUtilisation(settings, **azure)
 arm = ScaleSetsArm(settings, [pool], clock=clock, **azure)
 assert arm.scale_sets() and arm.instances(pool)
 nomad.nodes(), nomad.allocations(), nomad.jobs(), nomad.blocked(), nomad.deploying()

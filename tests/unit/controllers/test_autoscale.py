@@ -201,6 +201,29 @@ def test_a_refused_growth_is_followed_by_the_next_pool_in_the_next_tick(sim: Sim
     assert (aside["pool"], aside["why"]) == ("general", "sku-family-quota")
 
 
+def test_a_pool_grows_by_no_more_than_its_subnet_has_addresses_for(sim: Simulation) -> None:
+    """Azure refuses a growth as a whole when one address is missing: asked for what fits, it gives that."""
+    sim.cloud.network.prefixes[sim.world.scale_sets.scale_sets()[PoolName("general")].subnet] = "10.1.0.0/29"
+
+    sim.submit(job("web", 12, cpu=2500))
+    sim.run(5 * MINUTE)
+
+    assert sum(len(each.standing()) for each in sim.cloud.scale_sets.values()) == 3
+    assert {entry.status for entry in sim.arm.journal.matching("*/virtualMachineScaleSets/write")} == {200}
+
+
+def test_without_the_right_to_count_addresses_azure_has_the_last_word(sim: Simulation) -> None:
+    subnet = sim.world.scale_sets.scale_sets()[PoolName("general")].subnet
+    sim.cloud.network.prefixes[subnet] = "10.1.0.0/29"
+    sim.cloud.inject(Fault(FaultKind.FAIL, action="*/subnets/read", failure=Failure.FORBIDDEN, count=99))
+
+    sim.submit(job("web", 12, cpu=2500))
+    sim.run(MINUTE)
+
+    whys = {each["why"] for each in answers.status(sim.records, sim.world.settings.snapshots, sim.clock())["setAside"]}
+    assert whys == {"subnet-full"}
+
+
 @pytest.mark.parametrize("mode", Mode)
 def test_machines_that_vanish_behind_the_keepers_back_are_made_up_for(mode: Mode) -> None:
     sim = Simulation([LabPool("general", 0, 3, mode=mode)], QUICK)

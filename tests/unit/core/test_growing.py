@@ -142,6 +142,34 @@ def test_capacity_that_a_flexible_scale_set_lost_is_not_waited_for():
     assert (stock.upcoming, stock.existing, stock.held) == (1, 1, 1)
 
 
+def test_pools_of_one_subnet_share_its_free_addresses():
+    pools = [pool("general", order=10, maximum=3), pool("more", order=20), pool("apart", order=30)]
+    seen = waiting(40, pools=pools)
+    subnets = {"general": "/shared", "more": "/shared", "apart": "/own"}
+    sets = {name: replace(each, subnet=subnets[name]) for name, each in seen.scale_sets.items()}
+    seen = replace(seen, scale_sets=sets)
+
+    assert scaling.subnets_wanted(seen, RULES) == ("/own", "/shared")
+    assert grown(decided(replace(seen, free_addresses={"/shared": 5}))) == {"general": 3, "more": 2, "apart": 5}
+
+
+def test_what_no_address_is_left_for_waits_and_says_so():
+    seen = waiting()
+    seen = replace(seen, scale_sets={"general": scale_set(pool(), 0, subnet="/full")}, free_addresses={"/full": 0})
+
+    assert grown(decided(seen)) == {}
+    assert "waits: general: the free addresses of its subnet" in whys(decided(seen))
+
+
+def test_addresses_are_counted_only_when_something_may_grow():
+    quiet = view([pool()], [node()])
+    quiet = replace(quiet, scale_sets={"general": scale_set(pool(), 1, subnet="/s")})
+
+    assert scaling.subnets_wanted(quiet, RULES) == ()
+    assert scaling.subnets_wanted(replace(quiet, pools=(pool(minimum=2),)), RULES) == ("/s",)
+    assert scaling.subnets_wanted(replace(quiet, memory=Memory(paused="audit"), pools=(pool(minimum=2),)), RULES) == ()
+
+
 def test_system_work_is_no_demand():
     seen = waiting(3, kind=JobKind.SYSTEM)
 

@@ -11,7 +11,7 @@ from keeper.core.model import JobKind, NodeStatus
 from keeper.core.plan import Delete, Drain, Grow, Plan, Purge, Reason, Reclaim
 from keeper.core.rules import AutoscaleRules
 from keeper.core.view import Claim, Gap
-from tests.property.builders import NOW, RULES, allocation, group, instance, job, left, node, pool, view
+from tests.property.builders import NOW, RULES, allocation, group, instance, job, left, node, pool, scale_set, view
 
 POOL = pool(minimum=1, maximum=4)
 NODES = [node(number=n) for n in range(3)]
@@ -61,6 +61,16 @@ BAD = [
     ("one-claim", replace(SEEN, claims=(Claim(NODES[0].name, "repair", "r", NOW + timedelta(hours=1)),)), drain()),
     ("drain-budget", SEEN, drain()),
     ("overall-limits", replace(SEEN, pools=(replace(POOL, maximum=99),)), Grow(POOL.name, 4, 60, None, Reason.DEMAND)),
+    (
+        "addresses-left",
+        replace(
+            SEEN,
+            pools=(replace(POOL, maximum=9),),
+            scale_sets={POOL.name: scale_set(POOL, 4, subnet="/s")},
+            free_addresses={"/s": 2},
+        ),
+        Grow(POOL.name, 4, 7, None, Reason.DEMAND),
+    ),
     (
         "work-fits-elsewhere",
         replace(SEEN, nodes=(NODES[0],), allocations=carrying((WEB, NODES[0]))),
