@@ -105,13 +105,15 @@ def gaps_of(view: View) -> frozenset[Gap]:
 
 
 def _has_lost_nodes(pool: Pool, view: View) -> bool:
-    """Whether the pool once had nodes and has more capacity than what is known never to have joined."""
+    """Whether the pool once had nodes and has more machines than what is known never to have joined."""
     scale_set, template = view.scale_sets.get(pool.name), view.memory.templates.get(pool.name)
     if scale_set is None or template is None or template.source is not TemplateSource.SEEN:
         return False
     bought = sum(growth.target - growth.before for growth in view.memory.growths if growth.pool == pool.name)
     nodeless = sum(instance_is_of(pool.scale_set, name) for name in view.memory.first_seen)
-    return scale_set.capacity > max(bought, nodeless)
+    listed = view.instances.get(pool.name)
+    alive = None if listed is None else sum(each.state is not InstanceState.DELETING for each in listed)
+    return (scale_set.capacity if alive is None else alive) > max(bought, nodeless)
 
 
 def claimed_by_others(view: View, rules: AutoscaleRules) -> frozenset[str]:

@@ -98,13 +98,15 @@ def test_no_instance_with_live_work_is_deleted_before_its_deadline(view):
 
 
 def had_nodes(view: View, pool: Pool) -> bool:
-    """Whether the pool had a node once and has capacity that is not just bought and not known to be without one."""
+    """Whether the pool had a node once and has machines that are not just bought and not known to be without one."""
     template, scale_set = view.memory.templates.get(pool.name), view.scale_sets.get(pool.name)
     if template is None or scale_set is None or template.source is not TemplateSource.SEEN:
         return False
     nodeless = [name for name in view.memory.first_seen if name.startswith(pool.scale_set + "_")]
     bought = [growth.target - growth.before for growth in view.memory.growths if growth.pool == pool.name]
-    return scale_set.capacity > max(len(nodeless), sum(bought))
+    listed = view.instances.get(pool.name)
+    alive = [each for each in listed or () if each.state is not InstanceState.DELETING]
+    return (scale_set.capacity if listed is None else len(alive)) > max(len(nodeless), sum(bought))
 
 
 @given(view=worlds())

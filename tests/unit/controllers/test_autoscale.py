@@ -243,6 +243,17 @@ def test_machines_that_vanish_behind_the_keepers_back_are_made_up_for(mode: Mode
     } == {"running"}
 
 
+def test_the_last_machine_is_made_up_for_even_when_the_first_substitute_never_joins(sim: Simulation) -> None:
+    """Capacity counts a machine that is gone: it is no reason to doubt that Nomad has no nodes."""
+    scale_set = sim.cloud.scale_set_named("vmss-general")
+    sim.cloud.inject(Fault(FaultKind.NEVER_JOINS, "vmss-general", count=1))
+    delete_machine(sim.cloud, scale_set, scale_set.standing()[0])
+    sim.run(60 * MINUTE)
+
+    ready = [node["Name"] for node in sim.nomad.cluster.store.rows("nodes") if node["Status"] == "ready"]
+    assert ready == [machine.name for machine in scale_set]
+
+
 def test_while_a_growth_runs_the_keeper_asks_itself_only_once(sim: Simulation) -> None:
     sim.nudges = False
     sim.submit(job("web", 6))
