@@ -68,8 +68,12 @@ class Upload(Protocol):
         """Add bytes; blocks go out as they fill. At most one block is in memory."""
         ...
 
+    def end(self) -> None:
+        """Send what is still in memory; nothing is visible yet."""
+        ...
+
     def commit(self, metadata: Mapping[str, str]) -> None:
-        """Make it visible, whole, with its metadata, unless a blob of that name exists: then `Changed`."""
+        """After `end`: make it visible, whole, with its metadata, unless a blob of that name exists: then `Changed`. One call."""
         ...
 
 

@@ -125,15 +125,18 @@ class StagedBlob:
             self._stage(bytes(memoryview(self._waiting)[:BLOCK_BYTES]))
             del self._waiting[:BLOCK_BYTES]
 
+    def end(self) -> None:
+        """See the port."""
+        if self._waiting:
+            self._stage(bytes(self._waiting))
+            self._waiting.clear()
+
     def commit(self, metadata: Mapping[str, str]) -> None:
         """See the port. When no answer came to an attempt that arrived, the next finds its own work and is content."""
         from azure.core import MatchConditions  # noqa: PLC0415 -- an SDK, loaded when first used
         from azure.core.exceptions import AzureError  # noqa: PLC0415 -- the same
         from azure.storage.blob import BlobBlock  # noqa: PLC0415 -- the same
 
-        if self._waiting:
-            self._stage(bytes(self._waiting))
-            self._waiting.clear()
         try:
             self._blob.commit_block_list(
                 [BlobBlock(block) for block in self._blocks],

@@ -44,6 +44,7 @@ def _copy_part(store: SnapshotStore, copies: SnapshotStore, manifest: Manifest, 
         for piece in _proven(pieces, manifest, lease) if part is Part.ARCHIVE else pieces:
             pace.sending(len(piece))
             upload.write(piece)
+        upload.end()
         lease.confirm()
         upload.commit({MANIFEST_METADATA: manifest_json.to_json(manifest)})
 

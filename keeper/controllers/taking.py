@@ -152,6 +152,7 @@ class _Run:
                 facts = check.end(arriving.sha256)
                 snapshot_plan.judge(facts, before.index, last, self.asked.settings.shrink, self.asked.accept)
                 sealing.end()
+                upload.end()
                 self._put_keystore(name)
                 manifest = self._manifest(name, facts, before, sealing, arriving)
                 self.lease.confirm()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from enum import StrEnum
@@ -94,6 +94,8 @@ class RuleKeeper:
         self.ahead = timedelta()
         self.journal = Journal()
         self.fault: Callable[[Call], Fault | None] = lambda _: None
+        self.slow: Callable[[Call], timedelta] = lambda _: timedelta()
+        """How long each answer takes besides."""
         self._behind = behind
         self._trust = str(trust)
         self._born: dict[tuple[str, str], datetime] = {}
@@ -139,7 +141,7 @@ class RuleKeeper:
             self.journal.calls.append((call, response.status))
         if fault is Fault.ANSWER_LOST:
             raise ConnectionResetError
-        return response
+        return replace(response, delay=self.slow(call))
 
     def _judged(self, call: Call, request: Request) -> Response:
         born = self._born.get((call.container, call.blob))

@@ -116,6 +116,9 @@ class MemoryUpload:
         self.store.step(f"stage {self.name}")
         self._body += data
 
+    def end(self) -> None:
+        """See the port."""
+
     def commit(self, metadata: Mapping[str, str]) -> None:
         """See the port. A second commit of the same thing is content, as the adapter's is."""
         held = self.store.blobs.get((self.tier.container, self.name))

@@ -7,6 +7,7 @@ import pytest
 
 from keeper.controllers import restore
 from keeper.core.operations import State
+from keeper.core.restoring import Step
 from keeper.core.snapshots import Part, parse_stem
 from keeper.errors import Transient, Unreachable
 from tests.contract.restore.theatre import CLUSTER, Killed
@@ -207,6 +208,28 @@ def test_a_server_that_stops_in_mid_stream_is_asked_again(theatre):
     theatre.restore = restoring
 
     assert theatre.restored(stem).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("name", ["cluster", "snapshot"])
+def test_a_lease_that_is_taken_away_stops_the_restore_before_the_servers_take_it(theatre, name):
+    theatre.furnish()
+    stem = theatre.take()
+    theatre.side.request("PUT", "/v1/jobs", {"Job": {**_job("later")}})
+    message, others = theatre.ask(stem), []
+
+    def restoring(archive, size, whole=theatre.target.restore):
+        if not others:
+            theatre.leases.break_lease(name)
+            others.append(theatre.leases.hold(name))
+            others[0].__enter__()
+        whole(archive, size)
+
+    theatre.restore = restoring
+    stopped = theatre.run(message, ticks=2)
+    assert (stopped.state, stopped.progress.step, "later" in theatre.jobs()) == (State.RUNNING, Step.KEYED, True)
+    theatre.leases.break_lease(name)
+
+    assert (theatre.run(message).state, "later" in theatre.jobs()) == (State.SUCCEEDED, False)
 
 
 def test_a_cancelled_restore_leaves_the_state_as_it_was(theatre):

@@ -64,6 +64,7 @@ def written(store, name, body=b"sealed", metadata=None, tier=Tier.HOURLY):
     with store.upload(tier, name.blob(Part.ARCHIVE)) as upload:
         for at in range(0, len(body), 1_000_000):
             upload.write(body[at : at + 1_000_000])
+        upload.end()
         upload.commit(metadata or {"manifest": "{}"})
 
 
