@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from keeper.core import demand, scaling, templates
 from keeper.core.memory import GrowthFailure, Memory
 from keeper.core.model import Instance, JobKey, JobSpec, PoolName
+from keeper.core.pressure import pressed
 from keeper.core.view import Claim, Gap, View
 from keeper.errors import Gone, Permanent, Transient
 from keeper.ports import OperationStatus, World
 from keeper.telemetry import Event, event
+
+BUSY_OVER = timedelta(minutes=5)
 
 
 class Observation:
@@ -38,7 +41,7 @@ class Observation:
         view = self._with_outcomes(view)
         view = self._with_template(replace(view, gaps=frozenset(self._gaps)))
         view = replace(view, instances=self._instances(view), jobs=self._jobs(view))
-        view = replace(view, free_addresses=self._free_addresses(view))
+        view = replace(view, free_addresses=self._free_addresses(view), cpu=self._cpu(view))
         return replace(view, gaps=frozenset(self._gaps))
 
     def _read[T](self, gap: Gap, read: Callable[[], T], otherwise: T) -> T:
@@ -50,13 +53,27 @@ class Observation:
             return otherwise
 
     def _free_addresses(self, view: View) -> Mapping[str, int]:
-        """What the subnets leave. Not to know it, for whatever reason, is no gap: Azure has the last word on each growth."""
+        """What the subnets leave. Azure has the last word on each growth, whether this is known or not."""
         subnets = scaling.subnets_wanted(view, self._world.settings.autoscale)
+        return self._ask("addresses", lambda: self._world.scale_sets.free_addresses(subnets)) or {}
+
+    def _cpu(self, view: View) -> dict[PoolName, float]:
+        """How busy the pools are on which alerts press: the alert says that they are, the record shows how much."""
+        busy, found = self._world.utilisation, dict[PoolName, float]()
+        for name in sorted(pressed(view.memory, view.now) & view.scale_sets.keys()):
+            scale_set = view.scale_sets[name]
+            percent = self._ask("cpu", lambda s=scale_set: busy.average_cpu(s, BUSY_OVER, view.now))
+            if percent is not None:
+                found[name] = percent
+        return found
+
+    def _ask[T](self, what: str, read: Callable[[], T]) -> T | None:
+        """Read what is good to know. Not to know it, for whatever reason, is no gap: nothing shrinks because of it."""
         try:
-            return self._world.scale_sets.free_addresses(subnets)
+            return read()
         except (Transient, Permanent) as exc:
-            event(Event.READ_FAILED, what="addresses", why=str(exc))
-            return {}
+            event(Event.READ_FAILED, what=what, why=str(exc))
+            return None
 
     def _with_outcomes(self, view: View) -> View:
         """Ask how the growths stand that were started earlier and not seen to end."""

@@ -37,6 +37,7 @@ def sentence(plan: Plan, view: View, stocks: Mapping[PoolName, Stock], gaps: Ite
     state = [f"{ready} ready"]
     state += [f"{upcoming} upcoming"] if upcoming else []
     state += [f"{queued} queued"] if queued else []
+    state += [f"{name} at {percent:.0f} % CPU" for name, percent in sorted(view.cpu.items())]
     state += [f"not seen: {', '.join(sorted(gaps))}"] if gaps else []
     doing = [_words(action) for action in plan.actions]
     return f"{', '.join(state)} → {'; '.join(doing) if doing else 'nothing to do'}"
@@ -96,6 +97,7 @@ def _saw(view: View) -> dict[str, object]:
         "queued": sum(sum(stub.queued.values()) for stub in view.job_stubs if not stub.kind.follows_nodes),
         "blocked": len(view.blocked),
         "capacity": {name: scale_set.capacity for name, scale_set in sorted(view.scale_sets.items())},
+        "cpu": {name: round(percent, 1) for name, percent in sorted(view.cpu.items())},
         "pressures": len([each for each in view.memory.pressures if each.resolved is None]),
         "set_asides": len(view.memory.set_asides),
         "failures": [f"{each.pool}: {each.kind}" for each in view.failures],

@@ -17,7 +17,12 @@ def is_active(pressure: Pressure, now: datetime) -> bool:
 
 def is_pressed(memory: Memory, pool: PoolName, now: datetime) -> bool:
     """Whether some alert presses on the pool: it does not shrink then."""
-    return any(each.pool == pool and is_active(each, now) for each in memory.pressures)
+    return pool in pressed(memory, now)
+
+
+def pressed(memory: Memory, now: datetime) -> frozenset[PoolName]:
+    """The pools on which some alert presses."""
+    return frozenset(each.pool for each in memory.pressures if is_active(each, now))
 
 
 def press(draft: Draft) -> None:

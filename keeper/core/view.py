@@ -68,6 +68,8 @@ class View:
     instances: Mapping[PoolName, tuple[Instance, ...]] = field(default_factory=dict[PoolName, tuple[Instance, ...]])
     free_addresses: Mapping[str, int] = field(default_factory=dict[str, int])
     """What subnets have left, by their ids; asked for when something may grow. One that is not here sets no bound."""
+    cpu: Mapping[PoolName, float] = field(default_factory=dict[PoolName, float])
+    """How busy the pools are on which an alert presses, in percent; for people to judge the alert by, and nothing else."""
     templates: Mapping[PoolName, Template] = field(default_factory=dict[PoolName, Template])
     """What a new node of each pool will be like; a pool without one cannot be sized."""
     failures: tuple[GrowthFailure, ...] = ()

@@ -123,6 +123,26 @@ def test_the_same_alert_many_times_grows_once(sim: Simulation) -> None:
     assert writes(sim) == 1
 
 
+def test_a_decision_made_under_an_alert_tells_how_busy_the_pool_was(sim: Simulation) -> None:
+    sim.cloud.metrics.script("vmss-general", "Percentage CPU", 91.4)
+    detail = {"id": "a", "rule": "cpu", "condition": "Fired", "fired": sim.clock().isoformat(), "pool": "general"}
+
+    inbox.handle(sim.world, message(sim, Kind.ALERT, **detail).to_json())
+
+    newest = answers.status(sim.records, sim.world.settings.snapshots, sim.clock())["last"]
+    assert newest["saw"]["cpu"] == {"general": 91.4}
+    assert "general at 91 % CPU → grow general 1 → 2 (pressure)" in newest["sentence"]
+
+
+def test_an_alert_grows_its_pool_also_when_its_metrics_cannot_be_read(sim: Simulation) -> None:
+    sim.cloud.inject(Fault(FaultKind.FAIL, action="*/metrics/read", failure=Failure.FORBIDDEN, count=9))
+    detail = {"id": "a", "rule": "cpu", "condition": "Fired", "fired": sim.clock().isoformat(), "pool": "general"}
+
+    inbox.handle(sim.world, message(sim, Kind.ALERT, **detail).to_json())
+
+    assert writes(sim) == 1
+
+
 def test_a_resolved_alert_that_overtakes_its_fire_presses_on_nothing(sim: Simulation) -> None:
     fired = sim.clock().isoformat()
     for condition in ("Resolved", "Fired"):
