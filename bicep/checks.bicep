@@ -66,6 +66,19 @@ func poolProblems(pools ClientPool[], clients string, known string[]) string[] =
   )
 
 @export()
+@description('Doors that stand open to everybody, or that nobody can reach.')
+func accessProblems(access string, operatorSources string[], gatewaySources string[]) string[] =>
+  concat(
+    access == 'JumpBox' && empty(operatorSources)
+      ? ['operatorSources must name where people sit when access is JumpBox']
+      : [],
+    contains(operatorSources, '0.0.0.0/0') ? ['operatorSources must not be open to everybody (0.0.0.0/0)'] : [],
+    contains(gatewaySources, '0.0.0.0/0')
+      ? ['applicationGateway.sources must not be open to everybody (0.0.0.0/0)']
+      : []
+  )
+
+@export()
 @description('Choices about zones and disks that exclude each other.')
 func placementProblems(placement string, zones string[]?, pools ClientPool[], disk string) string[] =>
   concat(

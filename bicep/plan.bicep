@@ -1,8 +1,10 @@
 metadata name = 'Plan'
 metadata description = 'What follows from the parameters: pools with every default filled in, and the setting that the keeper reads them from.'
 
-import { ClientPool } from 'types.bicep'
-import { Peer, PlannedPool } from 'machineTypes.bicep'
+import { MemberChoices } from 'choices.bicep'
+import { Peer, PlannedPool, SharedKnobs } from 'machineTypes.bicep'
+import { ports } from 'ports.bicep'
+import { AccountNames, ClientPool, KeeperRoles, VaultNames } from 'types.bicep'
 
 @export()
 @description('The pools with every default filled in.')
@@ -56,7 +58,17 @@ func addressesOf(prefix string, first int, count int) string[] =>
 
 @export()
 @description('Names that must be unique in the world, or known before anything is deployed.')
-func namesOf(cluster string, token string, seed string) object => {
+type Names = {
+  @description('The function app.')
+  app: string
+  vaults: VaultNames
+  accounts: AccountNames
+  roles: KeeperRoles
+}
+
+@export()
+@description('Names that must be unique in the world, or known before anything is deployed.')
+func namesOf(cluster string, token string, seed string) Names => {
   app: 'func-${cluster}-${token}'
   vaults: {
     keeper: 'kv-${cluster}-kpr-${token}'
@@ -115,3 +127,25 @@ func endpointZonesOf(storageDomain string, files bool) object =>
 @description('Hosts of web addresses, without ports; empty addresses have none.')
 func hostsOf(urls string[]) string[] =>
   map(filter(urls, url => startsWith(url, 'https://')), url => split(split(url, '/')[2], ':')[0])
+
+@export()
+@description('What every member must know.')
+func knobsOf(cluster string, members MemberChoices, servers Peer[], dedicated Peer[]) SharedKnobs => {
+  cluster: cluster
+  region: members.nomad.region
+  datacenter: members.nomad.datacenter
+  servers: servers
+  consul: { CoLocated: 'colocated', Dedicated: 'dedicated', Off: 'off' }[members.consul.mode]
+  consulServers: members.consul.mode == 'Dedicated' ? dedicated : members.consul.mode == 'CoLocated' ? servers : []
+  consulDatacenter: members.nomad.datacenter
+  consulMesh: members.consul.mesh
+  nomadVersion: members.releases.nomad
+  consulVersion: members.releases.consul
+  vaultVersion: members.releases.vault
+  releasesUrl: members.releases.?mirror.?url
+  releaseKey: members.releases.?mirror.?signer.?key
+  releaseFingerprint: members.releases.?mirror.?signer.?fingerprint
+  cniUrl: members.releases.?mirror.?cniUrl
+  cni: members.releases.?mirror.?cni
+  ports: ports
+}

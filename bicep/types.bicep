@@ -65,13 +65,13 @@ type NodeShape = {
   @description('Virtual processors.')
   @minValue(1)
   cores: int
-  @description('Total of all processors.')
+  @description('Total of all processors, in MHz.')
   @minValue(100)
   cpuMhz: int
-  @description('Memory.')
+  @description('Memory, in MB.')
   @minValue(256)
   memoryMb: int
-  @description('Disk that allocations may use.')
+  @description('Disk that allocations may use, in MB.')
   @minValue(1024)
   diskMb: int
 }
@@ -120,6 +120,27 @@ type Identity = {
 }
 
 @export()
+@description('Every identity of the platform by its role; null for roles that nobody has.')
+type Identities = {
+  keeper: Identity
+  servers: Identity
+  clients: Identity
+  @description('Event Grid, for dead letters.')
+  events: Identity
+  @description('Alerts, which sign in to the keeper.')
+  alerts: Identity
+  @description('Machines of a dedicated Consul.')
+  consul: Identity?
+  jumpBox: Identity?
+  @description('The disk encryption set.')
+  disks: Identity?
+  @description('Application Gateway.')
+  gateway: Identity?
+  @description('Who writes second copies of snapshots.')
+  copies: Identity?
+}
+
+@export()
 @description('Names of vaults, by audience: what stands in a vault is what its audience may read.')
 type VaultNames = {
   @description('The keeper alone: CA key, snapshot key, its own tokens.')
@@ -133,10 +154,44 @@ type VaultNames = {
 }
 
 @export()
+@description('Names of storage accounts, by what stands in them.')
+type AccountNames = {
+  @description('Snapshots, records, the corridor.')
+  state: string
+  @description('Artifacts of jobs.')
+  artifacts: string
+  @description('The functions host.')
+  host: string
+  @description('Shares that clients mount.')
+  files: string
+  @description('Second copies of snapshots.')
+  second: string
+  @description('Changes of disks on their way to a second region.')
+  cache: string
+  @description('Flow logs of the network.')
+  flows: string
+}
+
+@export()
+@description('Names (GUIDs) of the roles that only the keeper has.')
+type KeeperRoles = {
+  @description('Over machines.')
+  machines: string
+  @description('What Azure asks for besides, when a pool grows.')
+  joins: string
+  @description('In its own vault.')
+  authority: string
+  @description('In the vaults that machines read.')
+  publisher: string
+}
+
+@export()
 @description('Which optional parts are on.')
 type Parts = {
   @description('Machines of a dedicated Consul.')
   consul: bool
+  @description('Second copies of snapshots in another region.')
+  copies: bool
   @description('Keys of ours for managed disks.')
   disks: bool
   @description('Application Gateway.')

@@ -28,9 +28,7 @@ def page() -> str:
     parameters, definitions = template()["parameters"], template()["definitions"]
     lines = [HEAD, "| parameter | type | default | meaning |", "|---|---|---|---|"]
     lines += [_row(name, given) for name, given in parameters.items()]
-    used = [name for name in definitions if f"#/definitions/{name}" in json.dumps(template()["parameters"])]
-    used += [name for name in definitions if name not in used and any(_refers(definitions[u], name) for u in used)]
-    for name in used:
+    for name in used():
         lines += ["", f"## {_title(name)}", "", definitions[name]["metadata"].get("description", ""), ""]
         lines += ["| property | type | meaning |", "|---|---|---|"]
         lines += [
@@ -38,6 +36,17 @@ def page() -> str:
             for key, value in definitions[name].get("properties", {}).items()
         ]
     return "\n".join(lines) + "\n"
+
+
+def used() -> list[str]:
+    """Names of the types that the parameters, or other used types, refer to."""
+    definitions, found, whence = template()["definitions"], list[str](), [template()["parameters"]]
+    while whence:
+        said = json.dumps(whence.pop(0))
+        new = [name for name in definitions if f'"#/definitions/{name}"' in said and name not in found]
+        found += new
+        whence += [definitions[name] for name in new]
+    return found
 
 
 def _row(name: str, given: dict[str, Any]) -> str:
@@ -70,10 +79,6 @@ def _type(given: dict[str, Any]) -> str:
 
 def _title(name: str) -> str:
     return name.rsplit(".", 1)[-1]
-
-
-def _refers(definition: dict[str, Any], name: str) -> bool:
-    return f'"#/definitions/{name}"' in json.dumps(definition)
 
 
 def main(arguments: list[str]) -> int:

@@ -1,10 +1,14 @@
 """The templates compile, and nobody has to look past a warning."""
 
+import json
+
 import pytest
 
-from tools.infra_bicep import BICEP, Refused, entrances, lint, predict_with, reached, sources, unformatted
+from tools.infra_bicep import Refused, entrances, lint, predict_with, reached, sources, unformatted
+from tools.infra_reference import template
 
 LONGEST = 300
+FOUR_MEGABYTES = 4 * 1024 * 1024
 
 
 def test_no_file_has_a_diagnostic_of_any_level():
@@ -29,10 +33,14 @@ def test_a_misspelt_property_is_noticed_although_the_compiler_only_warns(tmp_pat
     assert "BCP089" in {finding.rule for finding in lint(file)}
 
 
-def test_modules_are_short_enough_to_read():
-    modules = [*BICEP.glob("modules/*/*.bicep"), *(file for file in BICEP.glob("*.bicep") if file.name != "main.bicep")]
+def test_files_are_short_enough_to_read():
+    assert {file.name: n for file in sources() if (n := len(file.read_text().splitlines())) > LONGEST} == {}
 
-    assert {file.name: n for file in modules if (n := len(file.read_text().splitlines())) > LONGEST} == {}
+
+def test_the_compiled_template_is_far_from_azures_limit():
+    whole = json.dumps(template(), separators=(",", ":"))
+
+    assert len(whole) < FOUR_MEGABYTES / 2
 
 
 def test_a_pool_of_a_size_that_nobody_described_is_refused():

@@ -3,7 +3,7 @@
 import re
 
 from tools.infra_bicep import FROM_ENVIRONMENT, parameter_files
-from tools.infra_reference import PAGE, page, template
+from tools.infra_reference import PAGE, page, template, used
 
 MOST = 40
 
@@ -35,6 +35,18 @@ def test_every_description_says_whether_it_is_needed():
         n
         for n, each in parameters().items()
         if not re.match("(Required|Optional)[.] ", each["metadata"]["description"])
+    ]
+
+    assert wrong == []
+
+
+def test_every_property_of_a_parameter_is_described():
+    definitions = template()["definitions"]
+    wrong = [
+        f"{name}.{key}"
+        for name in used()
+        for key, given in definitions[name].get("properties", {}).items()
+        if len(given.get("metadata", {}).get("description", "")) < 10
     ]
 
     assert wrong == []

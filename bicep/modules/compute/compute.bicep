@@ -1,7 +1,7 @@
 metadata name = 'Compute'
 metadata description = 'Every machine: servers, client pools, a dedicated Consul, a jump box; and the keeper\'s right to size and repair them.'
 
-import { House, Identity, Parts, VaultNames } from '../../types.bicep'
+import { House, Identities, Parts, VaultNames } from '../../types.bicep'
 import { PlannedPool, ServersVault, SharedKnobs } from '../../machineTypes.bicep'
 import { roles } from '../../roles.bicep'
 import { userDataOf } from 'userData.bicep'
@@ -15,9 +15,6 @@ param machines { adminUsername: string, sshPublicKey: string, ubuntu: '22.04' | 
 
 @description('Required. Which optional parts are on.')
 param parts Parts
-
-@description('Required. Identity of the disk encryption set; null for keys of the platform.')
-param disks Identity?
 
 @description('Required. Address of the disk key, without a version; empty for keys of the platform.')
 param diskKeyUri string
@@ -71,23 +68,11 @@ param serversVault ServersVault
 @description('Required. The pools, with every default filled in.')
 param pools PlannedPool[]
 
-@description('Required. Identity of the keeper.')
-param keeper Identity
+@description('Required. Every identity.')
+param identities Identities
 
 @description('Required. Name (a GUID) of the keeper\'s role over machines.')
 param keeperRole string
-
-@description('Required. Identity of the servers.')
-param servers Identity
-
-@description('Required. Identity of the clients.')
-param clients Identity
-
-@description('Required. Identity of the machines of a dedicated Consul; null for none.')
-param consul Identity?
-
-@description('Required. Identity of the jump box; null for none.')
-param jumpBox Identity?
 
 @description('Required. Object id of the Entra group that may log in to machines as administrator; empty for none.')
 param adminGroupId string
@@ -104,7 +89,7 @@ var machineHouse = union(machines, { diskEncryptionSetId: !parts.disks ? '' : di
 resource operates 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(resourceGroup().id, 'keeper', keeperRole)
   properties: {
-    principalId: keeper.principalId
+    principalId: identities.keeper.principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', keeperRole)
     description: 'The keeper sizes and repairs client pools, and restarts servers one at a time.'
@@ -123,7 +108,7 @@ resource administers 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (
 
 module diskEncryption 'diskEncryption.bicep' = if (parts.disks) {
   name: 'disk-encryption'
-  params: { house: house, identityId: disks.?id ?? '', vaultId: keeperVaultId, keyUrl: diskKeyUri }
+  params: { house: house, identityId: identities.?disks.?id ?? '', vaultId: keeperVaultId, keyUrl: diskKeyUri }
 }
 
 module patching '../protection/patching.bicep' = {
@@ -143,12 +128,12 @@ module serverMachines 'servers.bicep' = {
     zones: zones
     subnetId: subnetIds.servers
     backendPoolIds: [serverPoolId]
-    identityId: servers.id
+    identityId: identities.servers.id
     dataDisk: { sku: serverDisk, sizeGb: 128 }
     maintenanceIds: windows
     knobs: union(knobs, {
       vaultUrl: vaultUrls.servers
-      identityClientId: servers.clientId
+      identityClientId: identities.servers.clientId
       queueUrl: queueUrl
       vaultSeal: parts.vault ? union(serversVault, { keyName: 'vault-seal' }) : null
       keyringKey: union(serversVault, { keyName: 'nomad-keyring' })
@@ -170,10 +155,10 @@ module consulMachines 'servers.bicep' = if (parts.consul) {
     zones: zones
     subnetId: subnetIds.data
     backendPoolIds: []
-    identityId: consul!.id
+    identityId: identities.consul!.id
     dataDisk: { sku: 'Premium_LRS', sizeGb: 128 }
     maintenanceIds: windows
-    knobs: union(knobs, { vaultUrl: vaultUrls.consul, identityClientId: consul!.clientId, dataDiskLun: 0 })
+    knobs: union(knobs, { vaultUrl: vaultUrls.consul, identityClientId: identities.consul!.clientId, dataDiskLun: 0 })
   }
   dependsOn: [patching]
 }
@@ -186,13 +171,13 @@ module clientPools 'pool.bicep' = [
       machines: machineHouse
       pool: pool
       subnetId: subnetIds.clients
-      identityId: clients.id
+      identityId: identities.clients.id
       gatewayPoolIds: gatewayPoolIds
       userData: userDataOf(
         'client',
         union(knobs, {
           vaultUrl: vaultUrls.clients
-          identityClientId: clients.clientId
+          identityClientId: identities.clients.clientId
           datacenter: pool.datacenter
           nodePool: pool.nodePool
           nodeClass: pool.nodeClass
@@ -216,7 +201,7 @@ module jumpBoxMachine 'machine.bicep' = if (parts.jumpBox) {
     subnetId: subnetIds.management
     address: jumpBoxAddress
     backendPoolIds: []
-    identityId: jumpBox!.id
+    identityId: identities.jumpBox!.id
     member: false
     userData: ''
     dataDisk: null

@@ -1,32 +1,21 @@
 metadata name = 'Network'
 metadata description = 'Everything in the network resource group: subnets and their guards, ways in and out, names, and the balancer of the servers.'
 
-import { Gateway, House, Identity, Subnets } from '../../types.bicep'
+import { NetworkChoices } from '../../choices.bicep'
+import { House, Identities } from '../../types.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/
 @description('Required. Naming, tags and diagnostics.')
 param house House
 
-@description('Required. Address space of the network.')
-param addressPrefix string
-
-@description('Required. Prefix of every subnet.')
-param subnets Subnets
-
-@description('Required. The way out.')
-param egress 'NatGateway' | 'AzureFirewall'
+@description('Required. What was chosen for the network.')
+param network NetworkChoices
 
 @description('Required. Hosts of a mirror of releases, which a firewall must let machines reach.')
 param releaseHosts string[]
 
-@description('Required. How people reach the machines.')
-param access 'Bastion' | 'JumpBox'
-
 @description('Required. Where people sit.')
 param operatorSources string[]
-
-@description('Required. Ports of workloads.')
-param applicationPorts string[]
 
 @description('Required. Where Consul runs.')
 param consul 'CoLocated' | 'Dedicated' | 'Off'
@@ -37,17 +26,8 @@ param vault bool
 @description('Required. Whether clients mount Azure Files.')
 param files bool
 
-@description('Required. Application Gateway; null for none.')
-param gateway Gateway?
-
 @description('Required. Zones of the region that the cluster uses; empty where there are none.')
 param zones string[]
-
-@description('Required. Networks to peer with, by resource id.')
-param peers string[]
-
-@description('Required. Address prefixes of servers of other regions.')
-param federatedServers string[]
 
 @description('Required. Private DNS zone of the cluster.')
 param domain string
@@ -61,29 +41,26 @@ param endpointZones object
 @description('Required. Private address of the Nomad API.')
 param apiAddress string
 
-@description('Required. Identity of the keeper.')
-param keeper Identity
+@description('Required. Every identity.')
+param identities Identities
 
 @description('Required. Name (a GUID) of the keeper\'s role to let instances join a subnet.')
 param joinRole string
-
-@description('Required. Identity that reads the certificate of Application Gateway; empty for none.')
-param gatewayIdentityId string
 
 /*** RESOURCES ***/
 module nsgs 'nsgs.bicep' = {
   name: 'nsgs'
   params: {
     house: house
-    subnets: subnets
-    applicationPorts: applicationPorts
+    subnets: network.subnets
+    applicationPorts: network.applicationPorts
     operatorSources: operatorSources
-    access: access
+    access: network.access
     consul: consul
     vault: vault
     files: files
-    gatewaySources: gateway.?sources
-    federatedServers: federatedServers
+    gatewaySources: network.?applicationGateway.?sources
+    federatedServers: network.?federation.?servers ?? []
   }
 }
 
@@ -91,31 +68,31 @@ module vnet 'vnet.bicep' = {
   name: 'vnet'
   params: {
     house: house
-    addressPrefix: addressPrefix
-    subnets: subnets
+    addressPrefix: network.addressPrefix
+    subnets: network.subnets
     nsgIds: nsgs.outputs.ids
-    egress: egress
-    access: access
-    gateway: gateway != null
-    peers: peers
+    egress: network.egress
+    access: network.access
+    gateway: network.?applicationGateway != null
+    peers: network.?federation.?networks ?? []
     zones: zones
-    keeper: keeper
+    keeper: identities.keeper
     joinRole: joinRole
   }
 }
 
-module firewall 'firewall.bicep' = if (egress == 'AzureFirewall') {
+module firewall 'firewall.bicep' = if (network.egress == 'AzureFirewall') {
   name: 'firewall'
   params: {
     house: house
     subnetId: vnet.outputs.subnetIds.firewall
-    subnets: subnets
+    subnets: network.subnets
     zones: zones
     releaseHosts: releaseHosts
   }
 }
 
-module bastion 'bastion.bicep' = if (access == 'Bastion') {
+module bastion 'bastion.bicep' = if (network.access == 'Bastion') {
   name: 'bastion'
   params: { house: house, subnetId: vnet.outputs.subnetIds.bastion, zones: zones }
 }
@@ -130,13 +107,13 @@ module balancer 'balancer.bicep' = {
   params: { house: house, subnetId: vnet.outputs.subnetIds.servers, address: apiAddress, zones: zones }
 }
 
-module applicationGateway 'gateway.bicep' = if (gateway != null) {
+module applicationGateway 'gateway.bicep' = if (network.?applicationGateway != null) {
   name: 'gateway'
   params: {
     house: house
-    gateway: gateway!
+    gateway: network.applicationGateway!
     subnetId: vnet.outputs.subnetIds.?gateway ?? ''
-    identityId: gatewayIdentityId
+    identityId: identities.gateway!.id
     zones: zones
   }
 }
@@ -155,4 +132,4 @@ output endpointZoneIds object = dns.outputs.endpointZoneIds
 output serverPoolId string = balancer.outputs.serverPoolId
 
 @description('Backend pools of Application Gateway that clients join, by resource id.')
-output gatewayPoolIds string[] = gateway == null ? [] : [applicationGateway!.outputs.poolId]
+output gatewayPoolIds string[] = network.?applicationGateway == null ? [] : [applicationGateway!.outputs.poolId]

@@ -1,12 +1,14 @@
 metadata name = 'Roles of the keeper'
 metadata description = 'Just the calls that the keeper makes. Compare with keeper/azure: an action without a call there is one too many.'
 
+import { KeeperRoles } from '../../types.bicep'
+
 /*** WHAT THE CALLER DECIDES ***/
 @description('Required. Name of the cluster.')
 param cluster string
 
 @description('Required. Name (a GUID) of each role.')
-param names { machines: string, joins: string, authority: string, publisher: string }
+param names KeeperRoles
 
 @description('Required. Resource groups that the roles may be granted in, by id.')
 param scopes string[]

@@ -1,7 +1,7 @@
 metadata name = 'Security'
 metadata description = 'Vaults, their keys, and every right in them. Each role has a vault of its own, so that a machine can read just its own secrets.'
 
-import { House, Identity, Parts, VaultNames } from '../../types.bicep'
+import { House, Identities, KeeperRoles, Parts, VaultNames } from '../../types.bicep'
 import { roles } from '../../roles.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/
@@ -18,25 +18,10 @@ param subnetId string
 param zoneId string
 
 @description('Required. Names (GUIDs) of the keeper\'s own roles.')
-param keeperRoles { machines: string, joins: string, authority: string, publisher: string }
+param keeperRoles KeeperRoles
 
-@description('Required. Identity of the keeper.')
-param keeper Identity
-
-@description('Required. Identity of the servers.')
-param servers Identity
-
-@description('Required. Identity of the clients.')
-param clients Identity
-
-@description('Required. Identity of the machines of a dedicated Consul; null for none.')
-param consul Identity?
-
-@description('Required. Identity of the disk encryption set; null for keys of the platform.')
-param disks Identity?
-
-@description('Required. Identity of Application Gateway; null for none.')
-param gateway Identity?
+@description('Required. Every identity.')
+param identities Identities
 
 @description('Required. Whether keys live in a hardware module.')
 param hardware bool
@@ -44,14 +29,11 @@ param hardware bool
 @description('Required. Which optional parts are on.')
 param parts Parts
 
-@description('Required. Name of the identity of the clients.')
-param clientsIdentityName string
-
 /*** VARIABLES ***/
 var sku = hardware ? 'premium' : 'standard'
 var publish = {
   who: 'keeper'
-  principalId: keeper.principalId
+  principalId: identities.keeper.principalId
   role: keeperRoles.publisher
   why: 'The keeper makes every secret and certificate that these machines read.'
 }
@@ -68,7 +50,7 @@ module keeperVault 'keyVault.bicep' = {
     grants: [
       {
         who: 'keeper'
-        principalId: keeper.principalId
+        principalId: identities.keeper.principalId
         role: keeperRoles.authority
         why: 'The keeper signs certificates with the CA key, wraps snapshot keys, and keeps its own tokens here. Nobody else reads this vault.'
       }
@@ -88,7 +70,7 @@ module serversVault 'keyVault.bicep' = {
       publish
       {
         who: 'servers'
-        principalId: servers.principalId
+        principalId: identities.servers.principalId
         role: roles.secretsUser
         why: 'Servers read their gossip key, certificate and bundle. This vault holds nothing else.'
       }
@@ -109,7 +91,7 @@ module clientsVault 'keyVault.bicep' = {
         publish
         {
           who: 'clients'
-          principalId: clients.principalId
+          principalId: identities.clients.principalId
           role: roles.secretsUser
           why: 'Clients read their certificate and bundle. This vault holds nothing that a workload could turn against the servers.'
         }
@@ -119,7 +101,7 @@ module clientsVault 'keyVault.bicep' = {
         : [
             {
               who: 'gateway'
-              principalId: gateway!.principalId
+              principalId: identities.gateway!.principalId
               role: roles.secretsUser
               why: 'Application Gateway reads the certificate that it serves for workloads.'
             }
@@ -140,7 +122,7 @@ module consulVault 'keyVault.bicep' = if (parts.consul) {
       publish
       {
         who: 'consul'
-        principalId: consul!.principalId
+        principalId: identities.consul!.principalId
         role: roles.secretsUser
         why: 'Consul servers read their gossip key, certificate and bundle. This vault holds nothing else.'
       }
@@ -153,28 +135,28 @@ module keys 'keys.bicep' = {
   params: {
     vaultName: vaultNames.keeper
     hardware: hardware
-    servers: servers
+    servers: identities.servers
     encryptsDisks: parts.disks
-    disks: disks
+    disks: identities.?disks
   }
   dependsOn: [keeperVault]
 }
 
 module serverKeys 'serverKeys.bicep' = {
   name: 'server-keys'
-  params: { vaultName: vaultNames.servers, hardware: hardware, vault: parts.vault, servers: servers }
+  params: { vaultName: vaultNames.servers, hardware: hardware, vault: parts.vault, servers: identities.servers }
   dependsOn: [serversVault]
 }
 
 resource clientIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
-  name: clientsIdentityName
+  name: 'id-${house.cluster}-clients'
 }
 
 resource assign 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(clientIdentity.id, 'keeper', keeperRoles.joins)
   scope: clientIdentity
   properties: {
-    principalId: keeper.principalId
+    principalId: identities.keeper.principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', keeperRoles.joins)
     description: 'When a pool grows, Azure checks that the keeper may give new instances the identity of the clients.'

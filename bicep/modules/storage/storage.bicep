@@ -1,7 +1,7 @@
 metadata name = 'Storage'
 metadata description = 'State, artifacts and the functions host, each in an account of its own; shares and a copy in another region when asked for.'
 
-import { House, Identity } from '../../types.bicep'
+import { AccountNames, House, Identities } from '../../types.bicep'
 import { roles } from '../../roles.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/
@@ -9,15 +9,7 @@ import { roles } from '../../roles.bicep'
 param house House
 
 @description('Required. Names of the accounts.')
-param names {
-  cache: string
-  flows: string
-  state: string
-  artifacts: string
-  host: string
-  files: string
-  second: string
-}
+param names AccountNames
 
 @description('Required. How copies of the state are kept.')
 param redundancy
@@ -55,20 +47,8 @@ param flows bool
 @description('Required. Whether Site Recovery passes changes of disks through an account.')
 param recovery bool
 
-@description('Required. Identity of the keeper.')
-param keeper Identity
-
-@description('Required. Identity of the servers.')
-param servers Identity
-
-@description('Required. Identity of the clients.')
-param clients Identity
-
-@description('Required. Identity that writes the copy; null for none.')
-param copier Identity?
-
-@description('Required. Identity that Event Grid writes dead letters with.')
-param events Identity
+@description('Required. Every identity.')
+param identities Identities
 
 /*** VARIABLES ***/
 var tiers = {
@@ -104,7 +84,7 @@ module records 'records.bicep' = {
     containerGrants: [
       {
         who: 'keeper'
-        principalId: keeper.principalId
+        principalId: identities.keeper.principalId
         role: roles.blobDataContributor
         why: 'The keeper writes records, leases and snapshots. What is immutable stays so for it too.'
       }
@@ -112,7 +92,7 @@ module records 'records.bicep' = {
     queueServiceGrants: [
       {
         who: 'keeper'
-        principalId: keeper.principalId
+        principalId: identities.keeper.principalId
         role: roles.queueDataContributor
         why: 'The keeper reads the corridor, and moves what it cannot handle to the poison queue.'
       }
@@ -120,7 +100,7 @@ module records 'records.bicep' = {
     queueGrants: [
       {
         who: 'servers'
-        principalId: servers.principalId
+        principalId: identities.servers.principalId
         role: roles.queueMessageSender
         why: 'The watcher on the leader sends nudges to this queue. It can neither read nor write anywhere else.'
       }
@@ -128,7 +108,7 @@ module records 'records.bicep' = {
     keystoreGrants: [
       {
         who: 'servers'
-        principalId: servers.principalId
+        principalId: identities.servers.principalId
         role: roles.blobDataContributor
         why: 'Servers before Nomad 1.9 deposit their root keys here, sealed by a key of the keeper, and fetch them for a restore.'
       }
@@ -136,7 +116,7 @@ module records 'records.bicep' = {
     rehearsalGrants: [
       {
         who: 'clients'
-        principalId: clients.principalId
+        principalId: identities.clients.principalId
         role: roles.blobDataContributor
         why: 'The restore drill runs on a client and leaves its verdict here, and nowhere else.'
       }
@@ -144,7 +124,7 @@ module records 'records.bicep' = {
     deadLetterGrants: [
       {
         who: 'events'
-        principalId: events.principalId
+        principalId: identities.events.principalId
         role: roles.blobDataContributor
         why: 'Event Grid leaves here what it could not deliver.'
       }
@@ -167,7 +147,7 @@ module artifacts 'account.bicep' = {
     grants: [
       {
         who: 'clients'
-        principalId: clients.principalId
+        principalId: identities.clients.principalId
         role: roles.blobDataReader
         why: 'Clients fetch the artifacts of jobs. They cannot change them.'
       }
@@ -189,19 +169,19 @@ module host 'account.bicep' = {
     grants: [
       {
         who: 'keeper'
-        principalId: keeper.principalId
+        principalId: identities.keeper.principalId
         role: roles.blobDataOwner
         why: 'The functions host keeps packages, keys and timer leases here, and asks for this role by name.'
       }
       {
         who: 'keeper'
-        principalId: keeper.principalId
+        principalId: identities.keeper.principalId
         role: roles.queueDataContributor
         why: 'The functions host keeps its own queues here.'
       }
       {
         who: 'keeper'
-        principalId: keeper.principalId
+        principalId: identities.keeper.principalId
         role: roles.tableDataContributor
         why: 'The functions host keeps its diagnostic events here.'
       }
@@ -231,7 +211,7 @@ module second 'account.bicep' = if (!empty(copyLocation)) {
 
 module secondRecords 'copies.bicep' = if (!empty(copyLocation)) {
   name: 'copies'
-  params: { accountName: names.second, tiers: tiers, copy: copier! }
+  params: { accountName: names.second, tiers: tiers, copy: identities.copies! }
   dependsOn: [second]
 }
 
