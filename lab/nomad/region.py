@@ -62,8 +62,9 @@ class Region:
         return dump(self.store)
 
     def load(self, state: dict[str, Any]) -> None:
-        """Replace the state by that of a snapshot. Servers, gossip and the root keys on disk stay what they are."""
+        """Replace the state by that of a snapshot. Servers, gossip and the root keys on disk stay what they are; the leader leads anew."""
         load(self.store, state)
+        self.cluster.lead_anew()
 
     @property
     def store(self) -> Store:

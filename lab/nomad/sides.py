@@ -86,8 +86,10 @@ class ModelNomad:
         self._nodes: dict[str, str] = {}
 
     def join(self, name: str, shape: NodeShape, meta: Mapping[str, str]) -> None:
-        """Register a client."""
+        """Register a client; one that was here before has its data, and so its id, still."""
+        known = {"node_id": self._nodes[name]} if name in self._nodes else {}
         node = self._cluster.register_node(
+            **known,
             name=name,
             cpu=shape.cpu,
             memory=shape.memory,
@@ -148,8 +150,10 @@ class StandInNomad(_Side, ModelNomad):
 
     def start_servers(self) -> None:
         """Start a server without any state at the same address; it reads the keys that lie in its folder."""
+        kept = self._nodes
         self.lab = NomadLab(tls=self._tls, port=self._port, seed=self.lab.seed + 1)
         ModelNomad.__init__(self, self.lab)
+        self._nodes = kept
         read_keys(self.lab.region.keyring, self._keys / next(iter(self.lab.servers)))
         self.lab.start()
 

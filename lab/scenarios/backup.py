@@ -155,11 +155,8 @@ class Disaster:
         read = sum((self._variable(f"app/{n}") or {}).get("secret") == f"value {n}" for n in range(VARIABLES))
         self._stage.equal("variables that open with their old content", read, VARIABLES)
         self._until("the old keeper token to hold", lambda: self._status()["paused"] is None, 20)
-        if isinstance(
-            self._lab.nomad, RealNomad
-        ):  # the model's former nodes look alive until their heartbeats are missed
-            self._lab.nomad.request("PUT", "/v1/jobs", {"Job": service("afterwards", 1)})
-            self._until("new work", lambda: self._running("afterwards") == 1, 60)
+        self._lab.nomad.request("PUT", "/v1/jobs", {"Job": service("afterwards", 1)})
+        self._until("new work", lambda: self._running("afterwards") == 1, 60)
         self._until("web running", lambda: self._running("web") == COUNT, 60)
         self._stage.at_most("servers lost → work runs as before (recovery time)", time.monotonic() - self._lost, 90)
         poisoned = self._lab.host.invocations("bury")
@@ -229,7 +226,7 @@ class Disaster:
         return ended
 
     def _rejoin(self) -> None:
-        """Restart the clients' agents: they wait for an index that the restored state has yet to reach. The model's went with it."""
+        """Restart the clients' agents: they wait for an index that the restored state has yet to reach."""
         for instance in self._lab.cloud.scale_set_named(GENERAL.scale_set).instances.values():
             if isinstance(self._lab.nomad, RealNomad):
                 self._lab.nomad.processes.restart(instance.name)

@@ -75,6 +75,10 @@ class Clients:
         self.halt(node_id, tasks_survive=False)
         self._machines.pop(node_id, None)
 
+    def living(self) -> list[str]:
+        """Answer the nodes that have a client process that runs."""
+        return [machine.node_id for machine in self._machines.values() if machine.alive]
+
     def alive(self, node_id: str) -> bool:
         """Answer whether the node has a client process that runs."""
         machine = self._machines.get(node_id)
@@ -143,7 +147,8 @@ class Clients:
             runner.begin()
         elif runner is not None and alloc["DesiredStatus"] in SERVER_TERMINAL and not runner.stopping:
             delay = _REATTACHED_STOP if reattached else _NOTICE_TIME
-            self._agenda.at(self._state.now() + delay, ("notice", alloc["ID"]), runner.stop)
+            hurry = bool((alloc.get("DesiredTransition") or {}).get("NoShutdownDelay"))
+            self._agenda.at(self._state.now() + delay, ("notice", alloc["ID"]), lambda: runner.stop(in_a_hurry=hurry))
 
     def _post(self, machine: Machine, alloc_id: str, changes: Record) -> None:
         if not machine.alive:

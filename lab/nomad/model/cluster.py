@@ -264,6 +264,14 @@ class Cluster:
     def gc(self) -> None:
         """Collect everything that is over, nodes that are down included."""
         with self._operation():
+    def lead_anew(self) -> None:
+        """Take up the state that a restore has put in place of the former one: evaluations, heartbeats, drains, launches."""
+        with self._operation():
+            self._engine.start_over()
+            self._fleet.start_over()
+            for job in self.store.rows(Table.JOBS):
+                self._children.watch((job["Namespace"], job["ID"]))
+
             self._collector.collect(force=True)
 
     @contextmanager

@@ -53,6 +53,13 @@ class Engine:
         finally:
             self._busy = False
 
+    def start_over(self) -> None:
+        """Forget what is queued and what waits, and take both up from the store, as a new leader does."""
+        self._queue.clear()
+        self.blocked = BlockedEvaluations()
+        for evaluation in self._state.store.rows(Table.EVALS):
+            self._told(evaluation)
+
     def wake_class(self, computed_class: str, node_id: str = "") -> None:
         """Say that there may be room on a node class (and on this node)."""
         for evaluation in self.blocked.wake_class(computed_class):
@@ -110,7 +117,10 @@ class Engine:
         if failed and not delayed and evaluation["Status"] != EvalStatus.BLOCKED:
             blocked_id = self._block(evaluation, scheduler, failed)
         if delayed:
-            self._write({**followup, "PreviousEval": evaluation["ID"]} for followup in scheduler.followups)
+            self._write(
+                {**followup, "PreviousEval": evaluation["ID"], "SnapshotIndex": evaluation["SnapshotIndex"]}
+                for followup in scheduler.followups
+            )
         if not scheduler.plan.is_no_op():
             apply_plan(self._state, scheduler.plan, evaluation, self._ids.fresh)
         if evaluation["Status"] == EvalStatus.BLOCKED and failed and not isinstance(scheduler, SystemScheduler):

@@ -223,6 +223,22 @@ class Fleet:
             back = self._state.now() + 2 * self._min_ttl
             self._agenda.at(back, ("heartbeat", node_id), lambda: self._come_back(node_id))
 
+    def start_over(self) -> None:
+        """Expect a heartbeat of every node that is not down, and watch its drain, as a new leader does.
+
+        Clients that live take up the work that is theirs now; those that the state does not know register again.
+        """
+        for node in self._state.store.rows(Table.NODES):
+            node_id = node["ID"]
+            self.drainer.update(node_id)
+            if self._clients.alive(node_id):
+                self._clients.boot(node_id)
+            elif node["Status"] != NodeStatus.DOWN:
+                self.expect_heartbeat(node_id)
+        for node_id in self._clients.living():
+            if self._state.store.get(Table.NODES, node_id) is None:
+                self.forget(node_id)
+
     def _come_back(self, node_id: str) -> None:
         if self._clients.alive(node_id):
             self.restart_client(node_id)

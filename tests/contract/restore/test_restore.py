@@ -1,5 +1,6 @@
 """Restores against servers: everything comes back, what must not happen is refused by name, and a cut run is finished."""
 
+import contextlib
 import json
 from dataclasses import replace
 
@@ -10,6 +11,8 @@ from keeper.core.operations import State
 from keeper.core.restoring import Step
 from keeper.core.snapshots import Part, parse_stem
 from keeper.errors import Transient, Unreachable
+from lab.membership import NodeShape
+from lab.scenarios.backup_set import service
 from tests.contract.restore.theatre import CLUSTER, Killed
 
 
@@ -25,6 +28,38 @@ def test_all_comes_back_into_fresh_servers_and_the_variable_opens(either):
     assert either.side.request("GET", "/v1/var/app/1")["Items"] == {"k": "v"}
     assert done.progress.proof["differences"] == []
     assert either.paused() is None
+
+
+def test_clients_that_come_back_run_the_old_work_and_new_work(either):
+    shape = NodeShape(cpu=2000, memory=2048)
+    with contextlib.ExitStack() as stack:
+        stack.callback(either.side.leave, "client-1")
+        either.side.join("client-1", shape, {})
+        either.furnish()
+        either.side.request("PUT", "/v1/jobs", {"Job": service("web", 2)})
+        either.until(lambda: either.running("web") == 2)
+        stem = either.take()
+        either.start_fresh(either.lose_everything())
+
+        assert either.restored(stem).state is State.SUCCEEDED
+        either.come_back("client-1", shape)
+        either.side.request("PUT", "/v1/jobs", {"Job": service("afterwards", 1)})
+
+        either.until(lambda: (either.running("afterwards"), either.running("web")) == (1, 2))
+
+
+def test_work_that_waited_for_room_still_waits_after_a_restore_and_gets_it(either):
+    shape = NodeShape(cpu=2000, memory=2048)
+    either.furnish()
+    either.side.request("PUT", "/v1/jobs", {"Job": service("waiting", 1)})
+    stem = either.take()
+    either.start_fresh(either.lose_everything())
+    assert either.restored(stem).state is State.SUCCEEDED
+
+    with contextlib.ExitStack() as stack:
+        stack.callback(either.side.leave, "client-1")
+        either.side.join("client-1", shape, {})
+        either.until(lambda: either.running("waiting") == 1)
 
 
 def test_the_keyring_trap_is_seen_and_said_with_its_undo(either):

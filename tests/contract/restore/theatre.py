@@ -200,6 +200,26 @@ class Theatre:
     def jobs(self):
         return {each["ID"] for each in self.side.request("GET", "/v1/jobs")} - {"keeper-canary"}
 
+    def running(self, name):
+        """How many allocations of a job run."""
+        found = self.side.request("GET", f"/v1/job/{name}/allocations")
+        return sum((each["DesiredStatus"], each["ClientStatus"]) == ("run", "running") for each in found)
+
+    def until(self, holds, seconds=60):
+        """Wait for something that takes its time."""
+        for _ in range(seconds * 5):
+            if holds():
+                return
+            time.sleep(0.2)
+        raise AssertionError("it did not come about in time")
+
+    def come_back(self, name, shape):
+        """A client's agent is restarted with the data that it has."""
+        if self.side.kind == "real":
+            self.side.processes.restart(name)
+        else:
+            self.side.join(name, shape, {})
+
     def lose_everything(self):
         """The servers are replaced by fresh ones."""
         folders = self.side.keystores()
