@@ -44,6 +44,7 @@ class Answer:
     read: bool = False
     tables: tuple[str, ...] = ()
     next_token: str = ""
+    known_leader: bool = True
     raw: bytes | None = None
     content_type: str = ""
     headers: dict[str, str] = field(default_factory=dict)

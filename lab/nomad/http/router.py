@@ -61,7 +61,7 @@ class Router:
             response.headers["X-Nomad-Index"] = str(answer.index)
             response.index = answer.index
         if answer.read:
-            known, contact = self.region.servers.contact if call.stale else (True, 0)
+            known, contact = self.region.servers.contact if call.stale else (answer.known_leader, 0)
             response.headers["X-Nomad-Knownleader"] = "true" if known else "false"
             response.headers["X-Nomad-Lastcontact"] = str(contact)
         if answer.next_token:

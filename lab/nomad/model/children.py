@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 from lab.nomad.model.cron import next_launch
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from lab.nomad.model.store import Record
 
 JobKey = tuple[str, str]
+
+
+_LARGEST_PAYLOAD = 16 << 10
 
 
 class Children:
@@ -59,8 +63,13 @@ class Children:
         answer = self._make(job, self._state.now())
         return {"EvalCreateIndex": answer["EvalCreateIndex"], "EvalID": answer["EvalID"], "Index": answer["Index"]}
 
-    def dispatch(self, key: JobKey, *, payload: str | None, meta: Mapping[str, str], prefix: str = "") -> Record:
-        """Dispatch a parameterized job; answer what the endpoint answers. The payload is base64 text."""
+    def dispatch(
+        self, key: JobKey, *, payload: str | None, meta: Mapping[str, str], prefix: str = "", once: str = ""
+    ) -> Record:
+        """Dispatch a parameterized job; answer what the endpoint answers. The payload is base64 text.
+
+        With an idempotency token (`once`) the child that was made with it before is answered instead of a new one.
+        """
         job = self._state.store.get(Table.JOBS, key)
         if job is None:
             raise Refusal(500, "parameterized job not found")
@@ -69,21 +78,19 @@ class Children:
         if job["Stop"]:
             raise Refusal(500, f'Specified job "{key[1]}" is stopped')
         _check_dispatch(job["ParameterizedJob"], payload, meta)
+        made = [c for c in self._state.store.by(Table.JOBS, "parent", key) if c["DispatchIdempotencyToken"] == once]
+        if once and made:
+            return _dispatched(made[0]["ID"], made[0]["CreateIndex"], {"Index": made[0]["ModifyIndex"]})
         now = self._state.now()
         name = f"{job['ID']}/dispatch-{prefix + '-' if prefix else ''}{now // SECOND}-{self._ids.fresh()[:8]}"
         child = self._child(job, name) | {
+            "DispatchIdempotencyToken": once,
             "Dispatched": True,
             "Meta": {**(job["Meta"] or {}), **meta} or None,
             "Payload": payload,
         }
         answer = self._register(child, Trigger.JOB_REGISTER)
-        return {
-            "DispatchedJobID": name,
-            "EvalCreateIndex": answer["EvalCreateIndex"],
-            "EvalID": answer["EvalID"],
-            "Index": answer["Index"],
-            "JobCreateIndex": answer["JobModifyIndex"],
-        }
+        return _dispatched(name, answer["JobModifyIndex"], answer)
 
     def _register(self, child: Record, trigger: Trigger) -> Record:
         answer = self._jobs.write_child(child, trigger, with_eval=False)
@@ -117,11 +124,24 @@ class Children:
         return {**job, **own}
 
 
+def _dispatched(name: str, create_index: int, evaluation: Record) -> Record:
+    return {
+        "DispatchedJobID": name,
+        "EvalCreateIndex": evaluation.get("EvalCreateIndex", 0),
+        "EvalID": evaluation.get("EvalID", ""),
+        "Index": evaluation["Index"],
+        "JobCreateIndex": create_index,
+    }
+
+
 def _check_dispatch(rules: Record, payload: str | None, meta: Mapping[str, str]) -> None:
     if rules["Payload"] == "required" and not payload:
         raise Refusal(500, "Payload is not provided but required by parameterized job")
     if rules["Payload"] == "forbidden" and payload:
         raise Refusal(500, "Payload provided but forbidden by parameterized job")
+    size = len(base64.b64decode(payload or ""))
+    if size > _LARGEST_PAYLOAD:
+        raise Refusal(500, f"Payload exceeds maximum size; {size} > {_LARGEST_PAYLOAD}")
     required, optional = set(rules["MetaRequired"] or ()), set(rules["MetaOptional"] or ())
     unknown = sorted(set(meta) - required - optional)
     if unknown:

@@ -7,7 +7,6 @@ called whenever the clock has moved. `next_due()` says when it would next do som
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from lab.nomad.model import pools
 from lab.nomad.model.agenda import Agenda
 from lab.nomad.model.children import Children
 from lab.nomad.model.clients import Clients
+from lab.nomad.model.deployment_operations import DeploymentOperations
 from lab.nomad.model.deployments import Deployments
 from lab.nomad.model.engine import Engine
 from lab.nomad.model.errors import Refusal
@@ -31,7 +31,7 @@ from lab.nomad.model.times import moment
 from lab.nomad.model.words import Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from lab.nomad.model.store import Record
@@ -41,7 +41,7 @@ _DEFAULT_TTL = timedelta(seconds=10)
 _MICRO = timedelta(microseconds=1)
 
 
-class Cluster:
+class Cluster(DeploymentOperations):
     """One cluster. Thread safe; equal seeds, clocks and operations give equal clusters.
 
     `heartbeat_grace` and `min_heartbeat_ttl` are Nomad's settings of those names. Operations raise `Refusal` with the
@@ -67,7 +67,7 @@ class Cluster:
         self._jobs = Jobs(self.state, self._engine, self._ids)
         self._children = Children(self.state, self._agenda, self._jobs, self._ids)
         self._jobs.children = self._children
-        self._deployments = Deployments(self.state, self._agenda, self._ids, self._revert)
+        self._deployments = Deployments(self.state, self._agenda, self._ids, self._jobs.go_back)
         self._collector = Collector(self.state, self._fleet)
         pools.found_cluster(self.state)
         self._collect_later()
@@ -169,10 +169,14 @@ class Cluster:
 
     # --- jobs -----------------------------------------------------------------------------------------------------
 
-    def register_job(self, job: Record, *, enforce_index: int | None = None, preserve_counts: bool = False) -> Record:
-        """Register a job as submitted (API JSON, durations in ns), new or changed."""
+    def register_job(
+        self, job: Record, *, enforce_index: int | None = None, preserve_counts: bool = False, eval_priority: int = 0
+    ) -> Record:
+        """Register a job as submitted (API JSON, durations in ns), new or changed; `eval_priority` 0 is the job's."""
         with self._operation():
-            return self._jobs.register(job, enforce_index=enforce_index, preserve_counts=preserve_counts)
+            return self._jobs.register(
+                job, enforce_index=enforce_index, preserve_counts=preserve_counts, eval_priority=eval_priority
+            )
 
     def plan_job(self, job: Record, *, diff: bool = False) -> Record:
         """Answer what registering the job would do. Nothing is changed."""
@@ -184,10 +188,20 @@ class Cluster:
         with self.store.lock:
             return self._jobs.admit(job)
 
-    def deregister_job(self, namespace: str, job_id: str, *, purge: bool = False) -> Record:
-        """Stop a job; with `purge` remove it at once."""
+    def deregister_job(
+        self,
+        namespace: str,
+        job_id: str,
+        *,
+        purge: bool = False,
+        eval_priority: int = 0,
+        no_shutdown_delay: bool = False,
+    ) -> Record:
+        """Stop a job; with `purge` remove it at once. Its tasks get their shutdown delay unless told otherwise."""
         with self._operation():
-            return self._jobs.deregister((namespace, job_id), purge=purge)
+            return self._jobs.deregister(
+                (namespace, job_id), purge=purge, eval_priority=eval_priority, no_shutdown_delay=no_shutdown_delay
+            )
 
     def scale_job(self, namespace: str, job_id: str, group: str, count: int | None, **event: Any) -> Record:  # noqa: ANN401  # message, error, meta
         """Set the count of a group; `message`, `error`, `meta` are noted with the event."""
@@ -205,43 +219,32 @@ class Cluster:
             return self._jobs.revert((namespace, job_id), version)
 
     def dispatch_job(
-        self, namespace: str, job_id: str, *, payload: str | None = None, meta: Mapping[str, str] | None = None
+        self,
+        namespace: str,
+        job_id: str,
+        *,
+        payload: str | None = None,
+        meta: Mapping[str, str] | None = None,
+        prefix: str = "",
+        once: str = "",
     ) -> Record:
-        """Dispatch a parameterized job."""
+        """Dispatch a parameterized job; `once` (an idempotency token) answers a live or dead child made with it before."""
         with self._operation():
-            return self._children.dispatch((namespace, job_id), payload=payload, meta=meta or {})
+            return self._children.dispatch(
+                (namespace, job_id), payload=payload, meta=meta or {}, prefix=prefix, once=once
+            )
 
     def force_periodic(self, namespace: str, job_id: str) -> Record:
         """Launch a periodic job now."""
         with self._operation():
             return self._children.force((namespace, job_id))
 
-    def stop_allocation(self, alloc_id: str) -> Record:
+    def stop_allocation(self, alloc_id: str, *, no_shutdown_delay: bool = False) -> Record:
         """Stop an allocation; it is replaced elsewhere (or in place)."""
         with self._operation():
-            return stop_allocation(self.state, alloc_id, self._ids.fresh)
+            return stop_allocation(self.state, alloc_id, self._ids.fresh, no_shutdown_delay=no_shutdown_delay)
 
     # --- the rest -------------------------------------------------------------------------------------------------
-
-    @property
-    def deployments(self) -> Deployments:
-        """Promote, fail, pause: call them inside `operation()`."""
-        return self._deployments
-
-    def promote_deployment(self, deployment_id: str, groups: list[str] | None = None) -> Record:
-        """Promote the canaries of a deployment."""
-        with self._operation():
-            return self._deployments.promote(deployment_id, groups)
-
-    def fail_deployment(self, deployment_id: str) -> Record:
-        """Call a deployment failed."""
-        with self._operation():
-            return self._deployments.fail(deployment_id)
-
-    def pause_deployment(self, deployment_id: str, *, pause: bool) -> Record:
-        """Pause a deployment or let it go on."""
-        with self._operation():
-            return self._deployments.pause(deployment_id, pause=pause)
 
     def upsert_node_pool(self, pool: Record) -> int:
         """Create or change a node pool; answer the index."""
@@ -261,9 +264,6 @@ class Cluster:
             self._engine.paused = bool(known.get("PauseEvalBroker"))
             return answer
 
-    def gc(self) -> None:
-        """Collect everything that is over, nodes that are down included."""
-        with self._operation():
     def lead_anew(self) -> None:
         """Take up the state that a restore has put in place of the former one: evaluations, heartbeats, drains, launches."""
         with self._operation():
@@ -272,16 +272,10 @@ class Cluster:
             for job in self.store.rows(Table.JOBS):
                 self._children.watch((job["Namespace"], job["ID"]))
 
+    def gc(self) -> None:
+        """Collect everything that is over, nodes that are down included."""
+        with self._operation():
             self._collector.collect(force=True)
-
-    @contextmanager
-    def _operation(self) -> Iterator[None]:
-        with self.store.lock:
-            yield
-            self._engine.settle()
-
-    def _revert(self, deployment: Record, stable: Record, text: str) -> None:
-        self._jobs.revert((deployment["Namespace"], deployment["JobID"]), stable["Version"], text)
 
     def _collect_later(self) -> None:
         self._agenda.at(self.state.now() + HOUR, "collect", self._collect)

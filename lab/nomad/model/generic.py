@@ -51,7 +51,7 @@ class GenericScheduler:
         situation = Situation(job, allocs, tainted, deployment, self._eval, now, self._fresh_id)
         results = reconcile(situation)
         self._take_over(results, deployment)
-        if job is None or job["Stop"]:
+        if job is None:
             return
         self.queued = {group["Name"]: 0 for group in job["TaskGroups"]}
         for place in (*results.place, *results.destructive):

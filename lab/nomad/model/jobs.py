@@ -9,8 +9,10 @@ from lab.nomad.model.errors import Refusal, several
 from lab.nomad.model.evaluations import new_evaluation
 from lab.nomad.model.job_rules import check_update, enforce, keep_counts
 from lab.nomad.model.state import waits_for_dispatch
+from lab.nomad.model.stopping import in_a_hurry
 from lab.nomad.model.store import Table
 from lab.nomad.model.updating import spec_changed
+from lab.nomad.model.usage import terminal
 from lab.nomad.model.validate import validate, warnings_of
 from lab.nomad.model.words import ACTIVE_DEPLOYMENT, Cause, EvalStatus, JobType, Trigger
 
@@ -56,7 +58,14 @@ class Jobs:
         config = store.get(Table.SCHEDULER_CONFIG, "scheduler_config") or {}
         return job, warnings_of(job, oversubscription=bool(config.get("MemoryOversubscriptionEnabled")))
 
-    def register(self, submitted: Record, *, enforce_index: int | None = None, preserve_counts: bool = False) -> Record:
+    def register(
+        self,
+        submitted: Record,
+        *,
+        enforce_index: int | None = None,
+        preserve_counts: bool = False,
+        eval_priority: int = 0,
+    ) -> Record:
         """Register a job, new or again. With `enforce_index` only if that is its JobModifyIndex (0: not there yet)."""
         job, warnings = self.admit(submitted)
         key = (job["Namespace"], job["ID"])
@@ -66,16 +75,18 @@ class Jobs:
         if preserve_counts and known is not None:
             keep_counts(known, job)
         if known is not None and not known["Stop"] and not spec_changed(known, job):
-            answer = self._evaluate_again(known)
+            answer = self._evaluate_again(known, eval_priority)
         else:
-            answer = self._write(job, known, Trigger.JOB_REGISTER)
+            answer = self._write(job, known, Trigger.JOB_REGISTER, eval_priority=eval_priority)
         return {**answer, "KnownLeader": False, "LastContact": 0, "NextToken": "", "Warnings": warnings}
 
     def write_child(self, job: Record, trigger: Trigger, *, with_eval: bool = True) -> Record:
         """Register a job that is in full already (a child of another)."""
         return self._write(job, None, trigger, with_eval=with_eval)
 
-    def _write(self, job: Record, known: Record | None, trigger: Trigger, *, with_eval: bool = True) -> Record:
+    def _write(
+        self, job: Record, known: Record | None, trigger: Trigger, *, with_eval: bool = True, eval_priority: int = 0
+    ) -> Record:
         now, store = self._state.now(), self._state.store
         runs = not (job["Periodic"] and job["Periodic"]["Enabled"]) and not waits_for_dispatch(job)
         with store.transaction(Cause.JOB_REGISTERED):
@@ -84,6 +95,7 @@ class Jobs:
             evaluation = None
             if runs and with_eval:
                 evaluation = new_evaluation(self._ids.fresh(), written, trigger, now) | {"JobModifyIndex": index}
+                evaluation["Priority"] = eval_priority or job["Priority"]
                 self._state.put_evals([evaluation])
             elif not runs:
                 self._state.refresh_job_status((job["Namespace"], job["ID"]))
@@ -109,21 +121,24 @@ class Jobs:
             self._state.count_new_child(written)
         return written
 
-    def _evaluate_again(self, known: Record) -> Record:
+    def _evaluate_again(self, known: Record, eval_priority: int) -> Record:
         if waits_for_dispatch(known) or (known["Periodic"] and known["Periodic"]["Enabled"]):
             index = known["JobModifyIndex"]
             return {"EvalCreateIndex": 0, "EvalID": "", "Index": index, "JobModifyIndex": index}
         with self._state.store.transaction(Cause.EVALUATION_UPDATED):
-            evaluation = self._new_eval(known, Trigger.JOB_REGISTER)
+            evaluation = self._new_eval(known, Trigger.JOB_REGISTER, eval_priority)
         index = evaluation["CreateIndex"]
         jmi = known["JobModifyIndex"]
         return {"EvalCreateIndex": index, "EvalID": evaluation["ID"], "Index": index, "JobModifyIndex": jmi}
 
-    def _new_eval(self, job: Record, trigger: Trigger) -> Record:
+    def _new_eval(self, job: Record, trigger: Trigger, priority: int = 0) -> Record:
         evaluation = new_evaluation(self._ids.fresh(), job, trigger, self._state.now())
+        evaluation["Priority"] = priority or job["Priority"]
         return self._state.put_evals([evaluation | {"JobModifyIndex": job["ModifyIndex"]}])[0]
 
-    def deregister(self, key: JobKey, *, purge: bool) -> Record:
+    def deregister(
+        self, key: JobKey, *, purge: bool, eval_priority: int = 0, no_shutdown_delay: bool = False
+    ) -> Record:
         """Stop a job; with `purge` remove it too. An unknown one is no error: index 0, no evaluation."""
         tail = {"KnownLeader": False, "LastContact": 0, "NextToken": "", "VolumeEvalID": "", "VolumeEvalIndex": 0}
         job = self.get(key)
@@ -133,6 +148,8 @@ class Jobs:
         evaluation = None
         with store.transaction(Cause.JOB_DEREGISTERED):
             index = store.touch(Table.JOBS)
+            if no_shutdown_delay:
+                self._hurry(key)
             if purge:
                 self._state.delete_job(key)
             else:
@@ -141,6 +158,7 @@ class Jobs:
             if not job["Periodic"] and not waits_for_dispatch(job):
                 evaluation = new_evaluation(self._ids.fresh(), job, Trigger.JOB_DEREGISTER, now)
                 evaluation |= {"JobModifyIndex": index, "Type": JobType.SERVICE}
+                evaluation["Priority"] = eval_priority or job["Priority"]
                 self._state.put_evals([evaluation])
             self._state.refresh_job_status(key)
             self._cancel_pending(key, evaluation)
@@ -149,6 +167,11 @@ class Jobs:
         self._engine.blocked.untrack(key)
         eval_id = evaluation["ID"] if evaluation else ""
         return {"EvalCreateIndex": index, "EvalID": eval_id, "Index": index, "JobModifyIndex": index, **tail}
+
+    def _hurry(self, key: JobKey) -> None:
+        for alloc in self._state.store.by(Table.ALLOCS, "job", key):
+            if not terminal(alloc):
+                self._state.store.put(Table.ALLOCS, alloc["ID"], in_a_hurry(alloc))
 
     def _cancel_pending(self, key: JobKey, by: Record | None) -> None:
         if by is not None:
@@ -257,9 +280,8 @@ class Jobs:
             store.put(Table.SCALING_EVENTS, key, {**known, "Events": {**known["Events"], group: kept}})
         return index
 
-    def revert(self, key: JobKey, version: int, text: str = "") -> Record:
+    def revert(self, key: JobKey, version: int) -> Record:
         """Register an older version again as the newest."""
-        del text  # a deployment that reverts keeps its text itself
         job = self.get(key)
         old = self._state.store.get(Table.JOB_VERSIONS, (*key, version))
         if job is None or old is None:
@@ -268,3 +290,8 @@ class Jobs:
             raise Refusal(500, "can't revert to current version")
         answer = self._write({**old, "Stop": False, "Stable": False}, job, Trigger.JOB_REGISTER)
         return {**answer, "KnownLeader": False, "LastContact": 0, "NextToken": "", "Warnings": ""}
+
+    def go_back(self, version: Record) -> Record:
+        """Make an older version the newest, for a deployment that failed: the evaluation is the deployment's."""
+        known = self.get((version["Namespace"], version["ID"]))
+        return self._write(version, known, Trigger.DEPLOYMENT, with_eval=False)

@@ -94,7 +94,13 @@ def _answer(
             escaped=classes.escaped(),
             failed=failed,
         )
-        created.append({key: value for key, value in blocked.items() if key != "SnapshotIndex"})
+        created.append(
+            {
+                key: value
+                for key, value in blocked.items()
+                if key != "SnapshotIndex" and (key != "JobModifyIndex" or value)
+            }
+        )
     created += scheduler.followups
     preempted = [alloc_stub(alloc) for alloc in scheduler.plan.preempted.values()]
     return {

@@ -42,6 +42,14 @@ def after_failure(alloc: Record) -> When:
     return _next(alloc, policy, failed_at)
 
 
+def may_be_tried_again(alloc: Record, policy: Record | None, now: int) -> bool:
+    """Answer whether a policy has an attempt left for an allocation, whatever its delay."""
+    if policy is None or policy["Unlimited"]:
+        return policy is not None
+    events = (alloc.get("RescheduleTracker") or {}).get("Events") or ()
+    return sum(1 for e in events if now - e["RescheduleTime"] < policy["Interval"]) < policy["Attempts"]
+
+
 def after(alloc: Record, moment: int) -> When:
     """Answer when an allocation that disconnected at `moment` may be rescheduled."""
     policy = _policy(alloc)

@@ -38,6 +38,7 @@ class Runner:
         self._now = now
         self._report = report
         group = group_of(alloc) or _NO_GROUP
+        self._group_delay: int = group.get("ShutdownDelay") or 0
         self._batch = alloc["Job"]["Type"] in {"batch", "sysbatch"}
         self._tasks: dict[str, Record] = {task["Name"]: task for task in group["Tasks"]}
         self._workloads: dict[str, Workload] = {name: workload_of(task) for name, task in self._tasks.items()}
@@ -70,8 +71,8 @@ class Runner:
         self._watched = alloc["Job"]["Type"] == "service" and bool(self._rules)
         self._canary = bool((alloc.get("DeploymentStatus") or {}).get("Canary"))
 
-    def stop(self) -> None:
-        """Send all tasks their stop signal, once."""
+    def stop(self, *, in_a_hurry: bool = True) -> None:
+        """Send all tasks their stop signal, once; unless in a hurry after their shutdown delay."""
         if self.stopping:
             return
         self.stopping = True
@@ -79,17 +80,30 @@ class Runner:
         for name, state in self._states.items():
             self._cancel(("start", name), ("end", name))
             if state["State"] == "running":
-                self._states[name] = events.killing(state, self._now(), self._tasks[name]["KillTimeout"])
-                self._at(self._workloads[name].stops_in, ("killed", name), lambda name=name: self._killed(name))
+                self._stop_task(name, in_a_hurry=in_a_hurry)
             elif state["State"] == "pending":
                 self._states[name] = events.dead(state, self._now(), failed=False)
         self._tell()
+
+    def _stop_task(self, name: str, *, in_a_hurry: bool) -> None:
+        own = self._tasks[name]["ShutdownDelay"]
+        if own:
+            self._states[name] = events.shutdown_delay(self._states[name], self._now(), own, skipped=in_a_hurry)
+        delay = 0 if in_a_hurry else self._group_delay + own
+        if delay:
+            self._at(delay, ("kill", name), lambda: (self._kill(name), self._tell()))
+        else:
+            self._kill(name)
+
+    def _kill(self, name: str) -> None:
+        self._states[name] = events.killing(self._states[name], self._now(), self._tasks[name]["KillTimeout"])
+        self._at(self._workloads[name].stops_in, ("killed", name), lambda: self._killed(name))
 
     def abandon(self) -> None:
         """Forget everything that was to happen: the client is gone."""
         self._cancel("healthy", "deadline", "received")
         for name in self._tasks:
-            self._cancel(("start", name), ("end", name), ("killed", name))
+            self._cancel(("start", name), ("end", name), ("kill", name), ("killed", name))
 
     def tell_again(self) -> None:
         """Report as after a restart of the client's process; the tasks went on meanwhile."""

@@ -89,6 +89,13 @@ def killing(state: Record, now: int, timeout: int) -> Record:
     return with_event(state, event("Killing", now, shown, KillTimeout=timeout, Details={"kill_timeout": text}))
 
 
+def shutdown_delay(state: Record, now: int, delay: int, *, skipped: bool) -> Record:
+    """Answer the state of a task that is given time before its stop signal, or is denied it."""
+    kind, verb = ("Skipping shutdown delay", "Skipping") if skipped else ("Waiting for shutdown delay", "Waiting for")
+    shown = f"{verb} shutdown_delay of {go_duration(delay)} before killing the task."
+    return with_event(state, event(kind, now, shown))
+
+
 def leader_dead(state: Record, now: int) -> Record:
     """Answer the state of a task whose group's leader has ended."""
     return with_event(state, event("Leader Task Dead", now, "Leader Task in Group dead"))

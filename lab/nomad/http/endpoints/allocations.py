@@ -76,7 +76,7 @@ def _stop(call: Call, ident: str) -> Answer:
     call.only("PUT", "POST")
     text = call.request.value("no_shutdown_delay")
     try:
-        _ = bool(text) and parse_bool(text)
+        hurry = bool(text) and parse_bool(text)
     except ValueError as exc:
         raise Refusal(500, f"no_shutdown_delay value is not a boolean: {exc}") from exc
     if not ident:
@@ -87,5 +87,5 @@ def _stop(call: Call, ident: str) -> Answer:
     if record is None:
         raise Refusal(404, "allocation not found")
     call.may(rights.namespace(record["Namespace"], "alloc-lifecycle"))
-    result = call.cluster.stop_allocation(record["ID"])
+    result = call.cluster.stop_allocation(record["ID"], no_shutdown_delay=hurry)
     return call.written(result, result["Index"])

@@ -119,20 +119,10 @@ def _promote(call: Call, ident: str) -> Answer:
 
 def _health(call: Call, ident: str) -> Answer:
     body = _target(call, ident)
-    for name, healthy in (("HealthyAllocationIDs", True), ("UnhealthyAllocationIDs", False)):
-        for alloc_id in body.get(name) or []:
-            _set_health(call, alloc_id, healthy=healthy)
-    index = call.store.index
-    answer = {"EvalID": "", "EvalCreateIndex": 0, "DeploymentModifyIndex": index, "RevertedJobVersion": None}
-    return call.written({**answer, "Index": index}, index)
-
-
-def _set_health(call: Call, alloc_id: str, *, healthy: bool) -> None:
-    alloc = call.store.get(Table.ALLOCS, alloc_id)
-    if alloc is None:
-        raise Refusal(500, f'unknown alloc "{alloc_id}"')
-    told = {**(alloc.get("DeploymentStatus") or {"Canary": False, "ModifyIndex": 0}), "Healthy": healthy}
-    call.cluster.report(alloc["NodeID"], {alloc_id: {"DeploymentStatus": told}})
+    result = call.cluster.set_health(
+        ident, well=body.get("HealthyAllocationIDs") or [], unwell=body.get("UnhealthyAllocationIDs") or []
+    )
+    return call.written(result, result["Index"])
 
 
 _ACTIONS: dict[str, Callable[[Call, str], Answer]] = {

@@ -28,31 +28,30 @@ def evaluations(call: Call) -> Answer:
 
 
 def _listed(call: Call) -> list[Record]:
-    namespace, value = call.namespace, call.request.value
-    call.may(call.rights.namespace(namespace, "read-job"))
+    value = call.request.value
     status, job = value("status"), value("job")
+    records = [r for r in _readable(call, job) if status in {"", r["Status"]} and job in {"", r["JobID"]}]
     if value("filter") and (status or job):
         raise Refusal(400, "Filter expression cannot be used with other filter parameters")
-    allowed = allowed_namespaces(call, "read-job")
-    source = call.store.by(Table.EVALS, "job", (namespace, job)) if job and namespace != "*" else None
-    records = [
-        record
-        for record in (call.store.rows(Table.EVALS) if source is None else source)
-        if namespace in {"*", record["Namespace"]}
-        and status in {"", record["Status"]}
-        and job in {"", record["JobID"]}
-        and allowed(record["Namespace"])
-    ]
     if value("prefix"):
         kept = with_prefix(call, records, "eval")
         return sorted(kept, key=by_id, reverse=value("reverse") == "true")
     return in_order(call, records)
 
 
+def _readable(call: Call, job: str = "") -> list[Record]:
+    namespace = call.namespace
+    call.may(call.rights.namespace(namespace, "read-job"))
+    allowed = allowed_namespaces(call, "read-job")
+    of_job = call.store.by(Table.EVALS, "job", (namespace, job)) if job and namespace != "*" else None
+    records = call.store.rows(Table.EVALS) if of_job is None else of_job
+    return [r for r in records if namespace in {"*", r["Namespace"]} and allowed(r["Namespace"])]
+
+
 def count(call: Call) -> Answer:
-    """Count the evaluations that a filter lets through."""
+    """Count the evaluations that a filter lets through; other parameters do not count."""
     call.only("GET")
-    evals, _ = page(call, _listed(call), by_creation)
+    evals, _ = page(call, _readable(call), by_creation)
     index = call.store.table_index(Table.EVALS)
     body = {"Count": len(evals), "Index": index, "KnownLeader": True, "LastContact": 0, "NextToken": ""}
     return call.read(body, Table.EVALS)
@@ -77,7 +76,7 @@ def evaluation(call: Call) -> Answer:
     record = _known(call, call.rest, "failed to lookup eval: eval")
     if record is not None and call.request.value("related") == "true":
         related = [eval_stub(other) for other in _related(call, record)]
-        return call.one(record, "", Table.EVALS, body={**record, "RelatedEvals": related})
+        return call.one(record, "", Table.EVALS, body={**record, **({"RelatedEvals": related} if related else {})})
     return call.one(record, "eval not found", Table.EVALS)
 
 

@@ -56,12 +56,14 @@ def _delete(call: Call, name: str) -> Answer:
     purge = bool(call.boolean("purge"))
     call.boolean("global")
     priority = call.integer("eval_priority") or 0
-    call.boolean("no_shutdown_delay")
+    hurry = bool(call.boolean("no_shutdown_delay"))
     check_priority(priority)
     call.may(call.rights.namespace(call.namespace, "submit-job"))
     if not name:
         raise Refusal(500, "missing job ID for deregistering")
-    result = call.cluster.deregister_job(call.namespace, name, purge=purge)
+    result = call.cluster.deregister_job(
+        call.namespace, name, purge=purge, eval_priority=priority, no_shutdown_delay=hurry
+    )
     return call.written(result, result["Index"])
 
 
@@ -139,11 +141,16 @@ def _submission(call: Call, name: str) -> Answer:
     return call.one(known, "job source not found", SUBMISSIONS)
 
 
+_EVALUATE = Struct(
+    "JobEvaluateRequest", {"JobID": "string", "EvalOptions": Struct("EvalOptions", {"ForceReschedule": "bool"})}
+)
+
+
 def _evaluate(call: Call, name: str) -> Answer:
     call.only("PUT", "POST")
     force = False
     if call.request.body:
-        body = decode(call.request.body) or {}
+        body = decode(call.request.body, _EVALUATE) or {}
         if not body.get("JobID"):
             raise Refusal(400, "Job ID must be specified")
         if name and body["JobID"] != name:
@@ -187,6 +194,8 @@ def _dispatch(call: Call, name: str) -> Answer:
         name,
         meta=body.get("Meta") or {},
         payload=body.get("Payload") or None,
+        prefix=body.get("IdPrefixTemplate") or "",
+        once=call.request.value("idempotency_token"),
     )
     return call.written(result, result["Index"])
 
@@ -210,13 +219,15 @@ def _revert(call: Call, name: str) -> Answer:
     body = _named(call, name, _REVERT)
     check_prior_version(call, name, body.get("EnforcePriorVersion"))
     result = call.cluster.revert_job(call.namespace, name, body.get("JobVersion") or 0)
-    return call.read(result, index=result["Index"])
+    answer = call.read(result, index=result["Index"])
+    answer.known_leader = False  # the real one copies this header from a reply that never knew
+    return answer
 
 
 def _stable(call: Call, name: str) -> Answer:
     body = _named(call, name, _STABLE)
     index = mark_stable(call, name, body.get("JobVersion") or 0, stable=bool(body.get("Stable")))
-    return call.written({"JobModifyIndex": index, "Index": index}, index)
+    return call.written({"Index": index}, index)
 
 
 def _scale(call: Call, name: str) -> Answer:

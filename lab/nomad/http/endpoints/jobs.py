@@ -161,6 +161,7 @@ def register(call: Call, name: str) -> Answer:
         {**job, "NomadTokenID": call.accessor},
         enforce_index=body["JobModifyIndex"] or 0 if body.get("EnforceIndex") else None,
         preserve_counts=bool(body.get("PreserveCounts")),
+        eval_priority=body.get("EvalPriority") or 0,
     )
     if body.get("Submission"):
         written = call.store.get(Table.JOBS, (job["Namespace"], job["ID"]))
