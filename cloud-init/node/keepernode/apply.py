@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 from keepernode import vaulted
 from keepernode.agents import agents_of, names_of, nomad_name
-from keepernode.base import is_active, prepare
+from keepernode.base import prepare, run_unit
 from keepernode.here import find_here
 from keepernode.joining import Outcome, fetch_token, join, prove_health, renew
 from keepernode.journal import tell
 from keepernode.knobs import Role
-from keepernode.machine import File, must
+from keepernode.machine import File
 from keepernode.nomad_config import NOMAD_TLS
 from keepernode.places import READY, STATUS, WATCHER_CONFIG, WATCHER_TOKEN
 from keepernode.problems import NodeError, Waiting
 from keepernode.status import Phase, Status, parse_status, write_status
 from keepernode.tls import life
+from keepernode.units import keeps_keystore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from keepernode.machine import Machine
 
 WATCH_UNIT = "keeper-watch.service"
+KEYSTORE_UNIT = "keeper-keystore.timer"
 
 
 def apply(machine: Machine, told: Told) -> Outcome:
@@ -40,6 +42,8 @@ def apply(machine: Machine, told: Told) -> Outcome:
         prove_health(machine, agent)
     if told.role is Role.SERVER:
         outcome.changed += _watch(machine, told, here)
+        if keeps_keystore(told):
+            outcome.changed += run_unit(machine, KEYSTORE_UNIT)
     marker = {"role": told.role.value, **{agent.product.name: agent.product.version for agent in agents}}
     if machine.ensure(File(READY, json.dumps(marker) + "\n")):
         outcome.changed.append(READY)
@@ -122,12 +126,7 @@ def _watch(machine: Machine, told: Told, here: Here) -> list[str]:
         changed += _watcher_token(machine, told)
     if machine.read(WATCHER_TOKEN) is None:
         return changed
-    if not is_active(machine, WATCH_UNIT):
-        must(machine, ["systemctl", "enable", "--now", WATCH_UNIT], f"look at `journalctl -u {WATCH_UNIT}`")
-        changed.append(f"start {WATCH_UNIT}")
-    elif WATCHER_CONFIG in changed:
-        must(machine, ["systemctl", "restart", WATCH_UNIT], f"look at `journalctl -u {WATCH_UNIT}`")
-    return changed
+    return changed + run_unit(machine, WATCH_UNIT, anew=WATCHER_CONFIG in changed)
 
 
 def _watcher_token(machine: Machine, told: Told) -> list[str]:

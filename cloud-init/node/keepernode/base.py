@@ -10,7 +10,7 @@ from keepernode.knobs import Role
 from keepernode.machine import ROOT, File, ensure_all, must
 from keepernode.places import DATA, PROGRAM, STARTED, TLS, UNITS
 from keepernode.releases import install_cni, install_packages, install_products, wanted_packages
-from keepernode.units import own_units, unit_files
+from keepernode.units import left_behind, own_units, unit_files
 
 if TYPE_CHECKING:
     from keepernode.agents import Agent
@@ -40,16 +40,33 @@ def prepare(machine: Machine, told: Told, here: Here, agents: list[Agent]) -> li
 
 def own_services(machine: Machine, told: Told) -> list[str]:
     """Have every unit file in place and the program's own units running with what they say now."""
-    changed = ensure_all(machine, unit_files(told))
+    changed = ensure_all(machine, unit_files(told)) + _remove_left_behind(machine, told)
     if changed:
         must(machine, ["systemctl", "daemon-reload"], "look at `journalctl -xe`")
     for unit in own_units():
-        if not is_active(machine, unit):
-            must(machine, ["systemctl", "enable", "--now", unit], f"look at `journalctl -u {unit}`")
-            changed.append(f"start {unit}")
-        elif f"{UNITS}/{unit}" in changed:
-            must(machine, ["systemctl", "restart", unit], f"look at `journalctl -u {unit}`")
+        changed += run_unit(machine, unit, anew=f"{UNITS}/{unit}" in changed)
     return changed + _follow_program(machine)
+
+
+def _remove_left_behind(machine: Machine, told: Told) -> list[str]:
+    """Stop and remove the program's own units that are no longer wanted."""
+    units = left_behind(machine.names_in(UNITS), told)
+    if units:
+        must(machine, ["systemctl", "disable", "--now", *units], "look at `systemctl status`")
+    for unit in units:
+        machine.remove(f"{UNITS}/{unit}")
+    return [f"removed {unit}" for unit in units]
+
+
+def run_unit(machine: Machine, unit: str, *, anew: bool = False) -> list[str]:
+    """Have the unit run now and at every boot, started anew when what it reads has changed; return what had to change."""
+    otherwise = f"look at `journalctl -u {unit}`"
+    if not is_active(machine, unit):
+        must(machine, ["systemctl", "enable", "--now", unit], otherwise)
+        return [f"start {unit}"]
+    if anew:
+        must(machine, ["systemctl", "restart", unit], otherwise)
+    return []
 
 
 def _follow_program(machine: Machine) -> list[str]:

@@ -7,7 +7,7 @@ import fcntl
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,7 +151,9 @@ def _health(chosen: argparse.Namespace) -> int:
 
 def _keystore(chosen: argparse.Namespace) -> int:
     config = KeystoreConfig.read(chosen.config)
-    keep(_machine(config.identity_client_id), config)
+    # Whoever may restart Nomad must be the only one who changes the machine.
+    with _lock() if config.unit else nullcontext():
+        keep(_machine(config.identity_client_id), config)
     return 0
 
 

@@ -11,6 +11,7 @@ from keepernode.base import is_active
 from keepernode.machine import File, ensure_all, must
 from keepernode.places import STARTED
 from keepernode.problems import NodeError, Waiting
+from keepernode.rootkeys import configure_keystore, fetch_root_keys
 from keepernode.tls import in_use, split_pem, stage, take_over
 from keepernode.turns import is_well, why_not_now
 
@@ -43,6 +44,10 @@ def join(machine: Machine, told: Told, here: Here, agent: Agent) -> Outcome:
     if machine.real_path(in_use(agent.service)) is None:
         outcome.add(renew(machine, told, here, agent))
     outcome.changed += _configure(machine, told, agent)
+    if agent.service.name == "nomad":
+        outcome.changed += configure_keystore(machine, told, here, agent)
+        if machine.read(_started(agent)) is None:
+            outcome.changed += fetch_root_keys(machine, told, here, agent)
     outcome.add(_start(machine, told, here, agent))
     return outcome
 

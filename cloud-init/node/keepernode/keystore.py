@@ -28,10 +28,11 @@ from keepernode.journal import tell
 from keepernode.machine import File, must
 from keepernode.problems import Misconfigured, Unreachable, Unsafe, Waiting
 from keepernode.shapes import Json, as_object, parse_object, text_of
-from keepernode.turns import seconds_to_turn
+from keepernode.turns import answers, seconds_to_turn
 from keepernode.wire import Trust
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from keepernode.machine import Machine
@@ -66,6 +67,12 @@ class KeystoreConfig:
     index: int = 0
     """This server's place among the servers, which take turns at restarts."""
     count: int = 1
+    others: Sequence[str] = ()
+    """Health addresses of the other servers, all of which must answer 200 before this one restarts."""
+    nomad_ca_file: str | None = None
+    """PEM bundle that signs the servers' certificates."""
+    nomad_server_name: str | None = None
+    """The name in them, such as `server.global.nomad`."""
     identity_client_id: str | None = None
     ca_file: str | None = None
     """PEM bundle for storage and Key Vault; the machine's own store when absent, as in Azure."""
@@ -125,12 +132,20 @@ def _load(machine: Machine, config: KeystoreConfig) -> list[str]:
     if machine.read(config.put_back) is None:
         return []
     if config.unit:
-        wait = seconds_to_turn(machine.now(), config.index, config.count)
-        if wait:
-            raise Waiting(f"its turn in {wait} s to restart {config.unit}: root keys were put back")
+        why = _why_not_now(machine, config)
+        if why is not None:
+            raise Waiting(f"{why} to restart {config.unit}: root keys were put back")
         must(machine, ["systemctl", "try-restart", config.unit], f"look at `journalctl -u {config.unit}`")
     machine.remove(config.put_back)
     return [f"restart {config.unit}"] if config.unit else []
+
+
+def _why_not_now(machine: Machine, config: KeystoreConfig) -> str | None:
+    wait = seconds_to_turn(machine.now(), config.index, config.count)
+    if wait:
+        return f"its turn in {wait} s"
+    trust = Trust(config.nomad_ca_file, config.nomad_server_name)
+    return next((f"{url} to answer" for url in config.others if not answers(machine, url, trust)), None)
 
 
 def _note(machine: Machine, config: KeystoreConfig) -> bytes:
@@ -172,6 +187,8 @@ def _put_back(machine: Machine, config: KeystoreConfig, key: str, body: bytes) -
     asked = {"alg": text_of(deposit, "algorithm"), "value": text_of(deposit, "wrapped")}
     plain = _url_bytes(text_of(_vault(machine, config, "POST", f"{kid}/unwrapkey", asked), "value"))
     whole = {**content, "KEK": base64.b64encode(plain).decode()}
+    # Before Nomad's first start there is not even the folder above, which is Nomad's to write in.
+    machine.ensure_folder(config.directory.rpartition("/")[0], mode=0o700, owner=config.owner)
     machine.ensure_folder(config.directory, mode=0o700, owner=config.owner)
     machine.ensure(File(config.put_back, "", 0o600, config.owner))
     machine.ensure(File(path, json.dumps(whole, separators=(",", ":")), 0o600, config.owner))

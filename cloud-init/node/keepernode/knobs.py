@@ -75,6 +75,14 @@ class SealKey:
     tenant_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeystorePlace:
+    """Where servers before Nomad 1.9 deposit their root keys: an account's blob address, and the key that wraps them."""
+
+    blob_url: str
+    key_url: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knobs:
     """One cluster's settings as one role needs them. JSON names are these in camelCase."""
@@ -126,6 +134,9 @@ class Knobs:
 
     keyring_key: SealKey | None = None
     """Wraps Nomad's root keyring (1.9 and later), so that a snapshot alone opens no variable."""
+
+    keystore: KeystorePlace | None = None
+    """Has servers before Nomad 1.9 deposit their root keys for snapshots, and take them back when they lack some."""
 
     node_pool: str = "default"
     """Nomad node pool of a client."""

@@ -29,6 +29,11 @@ def since(version: str, release: tuple[int, int]) -> bool:
     return (int(major), int(minor)) >= release
 
 
+def keeps_root_keys_as_files(told: Told) -> bool:
+    """Tell whether this is a server whose root keys are files on its disk and in no snapshot: before 1.9 they are."""
+    return told.role is Role.SERVER and not since(told.knobs.nomad_version, KEYRING_PROVIDERS)
+
+
 def owner_of(role: Role) -> str:
     """Return whom Nomad runs as: clients manage cgroups and mounts and must be root, servers need nothing of that."""
     return ROOT if role is Role.CLIENT else "nomad"

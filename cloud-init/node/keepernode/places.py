@@ -20,4 +20,5 @@ CONSUL_CONFIG = "/etc/consul.d"
 VAULT_CONFIG = "/etc/vault.d"
 WATCHER_CONFIG = "/etc/keeper/watcher.json"
 WATCHER_TOKEN = "/etc/keeper/watcher.token"  # noqa: S105 - the path of the file, not what is in it
+KEYSTORE_CONFIG = "/etc/keeper/keystore.json"
 CNI = "/opt/cni/bin"

@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from keepernode.knobs import CniRelease, ConsulMode, Knobs, Peer, Ports, Role, SealKey, Told
+from keepernode.knobs import CniRelease, ConsulMode, KeystorePlace, Knobs, Peer, Ports, Role, SealKey, Told
 from keepernode.problems import Misconfigured
 from keepernode.shapes import Json, as_object, objects_of, parse_object
 
@@ -131,6 +131,14 @@ def _seal(value: object) -> SealKey:
         raise ValueError("{vaultName, keyName, tenantId}") from None
 
 
+def _keystore(value: object) -> KeystorePlace:
+    given = cast("Json", value) if isinstance(value, dict) else {}
+    try:
+        return KeystorePlace(_address(given["blobUrl"]), _address(given["keyUrl"]))
+    except (KeyError, ValueError):
+        raise ValueError("{blobUrl, keyUrl}, both https addresses") from None
+
+
 def _cni(value: object) -> CniRelease:
     given = cast("Json", value) if isinstance(value, dict) else {}
     made = CniRelease(str(given.get("version")), str(given.get("amd64", "")), str(given.get("arm64", "")))
@@ -180,6 +188,7 @@ _READERS: dict[str, Callable[[object], object]] = {
     "consul_mesh": _flag,
     "vault_seal": _seal,
     "keyring_key": _seal,
+    "keystore": _keystore,
     "node_meta": _meta,
     "drain_deadline_seconds": _whole(1, 86_400),
     "client_introduction": _matching(re.compile("none|warn|strict"), "none, warn or strict"),

@@ -60,8 +60,17 @@ def why_not_now(machine: Machine, agent: Agent, name: str) -> str | None:
 def is_well(machine: Machine, agent: Agent, address: str) -> bool:
     """Tell whether the agent at `address` says that it serves."""
     trust = Trust(f"{in_use(agent.service)}/ca.pem", agent.service.expected_name)
+    return answers(machine, health_url(agent, address), trust)
+
+
+def health_url(agent: Agent, address: str) -> str:
+    """Return where the agent at `address` says that it serves."""
+    return f"https://{address}:{agent.service.port}{agent.health}"
+
+
+def answers(machine: Machine, url: str, trust: Trust) -> bool:
+    """Tell whether there is an answer that means yes; Consul without a leader names an empty one."""
     try:
-        url = f"https://{address}:{agent.service.port}{agent.health}"
         answer = machine.ask("GET", url, trust=trust, timeout=5.0)
     except NodeError:
         return False

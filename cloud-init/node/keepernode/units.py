@@ -11,11 +11,23 @@ from typing import TYPE_CHECKING
 from keepernode.consul_config import runs_consul
 from keepernode.knobs import Role
 from keepernode.machine import File
-from keepernode.nomad_config import owner_of, since
-from keepernode.places import BINARIES, CONSUL_CONFIG, DATA, NOMAD_CONFIG, PROGRAM, UNITS, VAULT_CONFIG, WATCHER_CONFIG
+from keepernode.nomad_config import keeps_root_keys_as_files, owner_of, since
+from keepernode.places import (
+    BINARIES,
+    CONSUL_CONFIG,
+    DATA,
+    KEYSTORE_CONFIG,
+    NOMAD_CONFIG,
+    PROGRAM,
+    UNITS,
+    VAULT_CONFIG,
+    WATCHER_CONFIG,
+)
 from keepernode.vault_config import runs_vault
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from keepernode.knobs import Knobs, Told
 
 PYTHON = "/usr/bin/python3"
@@ -23,6 +35,14 @@ READINESS = (1, 8)
 """The first Nomad that tells systemd when it is ready (nomad#20528); an older one would be killed for never doing so."""
 DRAIN_SLACK = 120
 """Seconds beyond the drain's deadline until systemd may kill: tasks' own kill timeouts extend past the deadline."""
+HARDENED = """\
+NoNewPrivileges=yes
+ProtectHome=yes
+ProtectSystem=full
+PrivateTmp=yes
+"""
+LOADER = {"keeper-load.service", "keeper-load.timer"}
+"""Laid down by customData."""
 
 
 def unit_files(told: Told) -> list[File]:
@@ -30,8 +50,7 @@ def unit_files(told: Told) -> list[File]:
     files = [
         _own("keeper-health", "Answer the health extension and the metrics scraper", "health", "DynamicUser=yes"),
         _own("keeper-events", "Hand over before Azure takes this machine away", "scheduled-events", "User=root"),
-        _refresh_service(),
-        _refresh_timer(),
+        *_timed("keeper-refresh", "Take over new certificates and a new CA bundle", "refresh", writes_etc=True),
     ]
     if told.role is not Role.CONSUL:
         files.append(_nomad(told))
@@ -48,12 +67,27 @@ def unit_files(told: Told) -> list[File]:
                 "User=nomad",
             )
         )
+    if keeps_keystore(told):
+        command = f"keystore --config {KEYSTORE_CONFIG}"
+        what = "Deposit Nomad's root keys for snapshots, and put back missing ones"
+        files += _timed("keeper-keystore", what, command)
     return files
+
+
+def keeps_keystore(told: Told) -> bool:
+    """Tell whether this machine deposits root keys."""
+    return told.knobs.keystore is not None and keeps_root_keys_as_files(told)
 
 
 def own_units() -> list[str]:
     """Return the units of the program itself that run from the first boot on, before the machine is a member."""
     return ["keeper-health.service", "keeper-events.service", "keeper-refresh.timer"]
+
+
+def left_behind(names: Sequence[str], told: Told) -> list[str]:
+    """Return which of the unit files in the folder are the program's own and no longer wanted."""
+    wanted = {file.path.rpartition("/")[2] for file in unit_files(told)}
+    return [name for name in names if name.startswith("keeper-") and name not in wanted and name not in LOADER]
 
 
 def _unit(name: str, text: str) -> File:
@@ -73,49 +107,38 @@ Restart=always
 RestartSec=2
 SyslogIdentifier=keeper-node
 {user}
-NoNewPrivileges=yes
-ProtectHome=yes
-ProtectSystem=full
-PrivateTmp=yes
-
+{HARDENED}
 [Install]
 WantedBy=multi-user.target
 """,
     )
 
 
-def _refresh_service() -> File:
-    return _unit(
-        "keeper-refresh.service",
-        f"""[Unit]
-Description=Take over new certificates and a new CA bundle
+def _timed(name: str, what: str, command: str, *, writes_etc: bool = False) -> list[File]:
+    """A command that root runs every five minutes, and that may say 75: not yet."""
+    service = f"""[Unit]
+Description={what}
 After=network-online.target
 
 [Service]
 Type=oneshot
-ExecStart={PYTHON} {PROGRAM} refresh
+ExecStart={PYTHON} {PROGRAM} {command}
 SuccessExitStatus=75
 TimeoutStartSec=10min
 SyslogIdentifier=keeper-node
-""",
-    )
-
-
-def _refresh_timer() -> File:
-    return _unit(
-        "keeper-refresh.timer",
-        """[Unit]
-Description=Look for new certificates every five minutes
+{HARDENED.replace("full", "yes") if writes_etc else HARDENED}"""
+    timer = f"""[Unit]
+Description={what}, every five minutes
 
 [Timer]
-OnBootSec=2min
+OnActiveSec=1min
 OnUnitInactiveSec=5min
 AccuracySec=1s
 
 [Install]
 WantedBy=timers.target
-""",
-    )
+"""
+    return [_unit(f"{name}.service", service), _unit(f"{name}.timer", timer)]
 
 
 def _nomad(told: Told) -> File:

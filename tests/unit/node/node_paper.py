@@ -19,6 +19,7 @@ from keepernode.machine import Done
 from keepernode.problems import Unreachable
 from keepernode.tls import split_pem
 from keepernode.wire import Answer
+from node_deposits import Deposits
 
 REAL = {"openssl", "gpgv", "tar", "mv", "chmod", "blkid", "cmp", "mkfs.ext4", "python3", "uname"}
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -51,6 +52,7 @@ class PaperMachine:
         self.container = False
         self.cut_after = None
         self.imds_answers = True
+        self.deposits = Deposits()
         self.pauses = 0
 
     # Files
@@ -146,15 +148,14 @@ class PaperMachine:
             state = "deactivating" if units[0] in self.draining else "active"
             return Done(0, f"{state if units[0] in self.active else 'inactive'}\n", "")
         self._deed(" ".join(words))
-        if verb == "daemon-reload":
-            return Done(0, "", "")
         for unit in units:
             if verb in {"enable", "restart", "start", "reload", "kill"} and (verb != "enable" or "--now" in words):
                 self._load(unit, verb)
             if verb == "enable":
                 self.enabled.add(unit)
-            if verb == "stop":
-                self.active.discard(unit)
+        if verb in {"stop", "disable"}:
+            self.active -= set(units)
+            self.enabled -= set(units) if verb == "disable" else set()
         return Done(0, "", "")
 
     def _load(self, unit, verb):
@@ -219,6 +220,8 @@ class PaperMachine:
         if parts.hostname == "169.254.169.254":
             assert headers == {"Metadata": "true"}
             return self._imds(method, parts.path, body)
+        if self.deposits.answers(url):
+            return self.deposits.ask(method, url, headers, body)
         if parts.hostname.endswith(".vault.azure.net"):
             assert headers == {"Authorization": "Bearer token-for-https://vault.azure.net"}
             return self._vault(parts.path.rpartition("/")[2])
