@@ -241,7 +241,14 @@ def test_what_is_carried_makes_members_as_the_sources_do(tmp_path):
         laid.write_bytes(content)
     tests = tmp_path / "tests" / "unit" / "node"
     tests.mkdir(parents=True)
-    for name in ("conftest.py", "node_paper.py", "test_apply.py", "test_configuration.py", "test_leaving.py"):
+    for name in (
+        "conftest.py",
+        "node_deposits.py",
+        "node_paper.py",
+        "test_apply.py",
+        "test_configuration.py",
+        "test_leaving.py",
+    ):
         shutil.copy(Path(__file__).with_name(name), tests)
     (tmp_path / "tests" / "recordings").symlink_to(ROOT / "tests" / "recordings")
     chosen = "becomes_a_member or test_configuration or test_leaving or taken_over or reaches_a_command_line"
