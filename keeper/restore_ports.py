@@ -62,14 +62,14 @@ class RestoreTarget(Protocol):
 
 
 class Canaries(Protocol):
-    """The canary job and variable. Both raise `Forbidden` naming the right that is missing."""
+    """One product's canaries: Nomad's job and variable, Consul's key. Both methods raise `Forbidden` naming the right that is missing."""
 
-    def read(self) -> tuple[Mapping[str, str] | None, str | None]:
-        """The variable's items and when the job was refreshed; None for what does not exist. Two calls."""
+    def read(self) -> Mapping[str, str] | None:
+        """The canary's items; None unless all of it is there and readable. One or two calls."""
         ...
 
     def write(self, canary: Canary) -> None:
-        """Make or refresh both. Two calls; repeating is harmless."""
+        """Make or refresh all of it. One or two calls; repeating is harmless."""
         ...
 
 
@@ -97,6 +97,6 @@ class Restores:
     """All that restores and rehearsals touch besides snapshots, records and leases."""
 
     targets: Sequence[RestoreTarget]
-    canaries: Canaries
+    canaries: Sequence[Canaries]
     keystores: Keystores
     drills: Drills

@@ -19,7 +19,7 @@ from keeper.azure.secrets import VaultSecrets
 from keeper.azure.snapshots import BlobSnapshots
 from keeper.azure.storage import Container
 from keeper.clock import Clock, SystemClock
-from keeper.consul.restoring import ConsulRestore
+from keeper.consul.restoring import ConsulCanaries, ConsulRestore
 from keeper.consul.snapshots import ConsulSnapshots
 from keeper.controllers import answers, inbox
 from keeper.core import keystores
@@ -31,7 +31,7 @@ from keeper.nomad.restoring import NomadCanaries, NomadDrills, NomadRestore, roo
 from keeper.nomad.session import Former, NomadSession
 from keeper.nomad.snapshots import NomadSnapshots
 from keeper.ports import Corridor, Records, World
-from keeper.restore_ports import Restores, RestoreTarget
+from keeper.restore_ports import Canaries, Restores, RestoreTarget
 from keeper.settings import Settings
 from keeper.snapshot_ports import Snapshots, SnapshotSource
 
@@ -157,12 +157,14 @@ def _restores(secrets: VaultSecrets) -> Restores:
     verdicts = Left(azure.blobs, DRILLS, credential=_credential())
     targets: list[RestoreTarget] = [NomadRestore(_session(secrets, ours.token_secret), secret=ours.token_secret)]
     consul = settings().snapshots
+    kept: list[Canaries] = [NomadCanaries(keeper)]
     if consul.consul_address:
         token, ca = _secret(secrets, ours.consul_token_secret), _secret(secrets, consul.consul_ca_secret)
-        targets.append(ConsulRestore(consul, token=token, ca=ca))
+        targets.append(ConsulRestore(consul, token=token, ca=ca, secret=ours.consul_token_secret))
+        kept.append(ConsulCanaries(consul, token=token, ca=ca, secret=ours.consul_token_secret))
     return Restores(
         targets=targets,
-        canaries=NomadCanaries(keeper),
+        canaries=kept,
         keystores=_keystores(secrets),
         drills=NomadDrills(keeper, ours.drill, verdicts.read),
     )

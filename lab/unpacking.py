@@ -66,8 +66,10 @@ class _Unzipped:
             if not reader.eof:
                 self.problem = "unexpected EOF"
         except zlib.error as exc:
-            wrong_sum = "incorrect data check" in str(exc) or "incorrect length check" in str(exc)
-            self.problem = "gzip: invalid checksum" if wrong_sum else f"flate: corrupt input before offset {start}"
+            self.problem = f"flate: corrupt input before offset {start}"
+            if "incorrect data check" in str(exc) or "incorrect length check" in str(exc):
+                self.problem = "gzip: invalid checksum"  # told after all the data
+                parts = [zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(body[GZIP_HEADER:])]
         self.data += b"".join(parts)
         return reader.unused_data + body[start + BITE :]
 

@@ -1,5 +1,5 @@
-# Restores a snapshot into a throw-away Nomad server and says what is there. The keeper dispatches it (REHEARSAL_JOB) and judges the
-# verdict; docs/runbooks/rehearsal-failed.md tells how to read one.
+# Restores a snapshot of Nomad or Consul into a throw-away server and says what is there. The keeper dispatches it (REHEARSAL_JOB)
+# and judges the verdict; docs/runbooks/rehearsal-failed.md tells how to read one.
 #
 #   nomad job run -var blob_url=https://<state account>.blob.core.windows.net -var identity=<client id> restore-drill.nomad.hcl
 #
@@ -26,6 +26,12 @@ variable "nomad" {
   type        = string
   default     = "/usr/local/bin/nomad"
   description = "The server that is started; the version must be the cluster's, or the one it will be upgraded to."
+}
+
+variable "consul" {
+  type        = string
+  default     = "/usr/local/bin/consul"
+  description = "The same for Consul's snapshots, of the cluster's version. Clusters without Consul need none."
 }
 
 variable "python" {
@@ -85,11 +91,12 @@ job "restore-drill" {
         DRILL_BLOB_URL           = var.blob_url
         DRILL_IDENTITY_CLIENT_ID = var.identity
         DRILL_NOMAD              = var.nomad
+        DRILL_CONSUL             = var.consul
         DRILL_CA_FILE            = var.ca_file
       }, var.environment)
 
       dynamic "template" {
-        for_each = ["drill.py", "fetching.py", "sealed.py", "server.py"]
+        for_each = ["drill.py", "throwaway.py", "nomads.py", "consuls.py", "fetching.py", "sealed.py"]
         content {
           destination     = "local/${template.value}"
           data            = file("drill/${template.value}")

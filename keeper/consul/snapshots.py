@@ -1,32 +1,30 @@
 """The `SnapshotSource` port over Consul's HTTP API (https://developer.hashicorp.com/consul/api-docs/snapshot).
 
 Consul's archives are Nomad's in form, but it announces no digest: the sums inside, the gzip end and the members are the only proof.
-Saving needs a management token (`acl = "write"`), whatever the version.
+Saving and restoring need `acl = "write"`, whatever the version; a token that has it can make itself a management token, so there is no
+lesser one to ask for.
 """
 
-import json
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
+from keeper.consul.connection import ConsulServers, NoLeader, json_of
 from keeper.core.snapshots import BadSnapshot, Product, Reason
-from keeper.errors import Forbidden, Gone, KeeperError, Permanent, Throttled, Unreachable
-from keeper.settings import SnapshotSettings
+from keeper.errors import Forbidden, Gone
 from keeper.snapshot_ports import Arriving, Observed
 
 if TYPE_CHECKING:
     import requests
 
-MANAGEMENT = 'management token (acl = "write")'
-READ_SECONDS = 60
-"""Consul writes the whole archive to a temporary file before its first byte."""
+RIGHT = 'acl = "write"'
+NEEDED = f"it needs {RIGHT} and to read all else, as a management token does"
 PIECE = 256 * 1024
-MOST_TEXT = 200
 
 COUNTED = {
     "nodes": "/v1/catalog/nodes",
     "services": "/v1/catalog/services",
+    "sessions": "/v1/session/list",
     "keys": "/v1/kv/?keys",
     "acl_tokens": "/v1/acl/tokens",
     "acl_policies": "/v1/acl/policies",
@@ -36,15 +34,10 @@ COUNTED = {
 """Auth methods among them: a restore once lost them in silence (hashicorp/consul#9784)."""
 
 
-class ConsulSnapshots:
-    """The `SnapshotSource` port. `token` and `ca` (a PEM bundle) are asked for at each snapshot: both are rotated."""
+class ConsulSnapshots(ConsulServers):
+    """The `SnapshotSource` port."""
 
     product = Product.CONSUL
-
-    def __init__(self, settings: SnapshotSettings, *, token: Callable[[], str], ca: Callable[[], str]) -> None:
-        self._settings = settings
-        self._token = token
-        self._ca = ca
 
     def observe(self) -> Observed:
         """See the port."""
@@ -52,7 +45,8 @@ class ConsulSnapshots:
             leader = str(json_of(self.get(session, "/v1/status/leader")) or "")
             if not leader:
                 raise BadSnapshot(Reason.NO_LEADER, "no Consul server leads")
-            version, datacenter = self._server(session, leader)
+            with self.allowed():
+                version, datacenter = self._server(session, leader)
             counts: dict[str, int] = {}
             index = 0
             for kind, path in COUNTED.items():
@@ -60,21 +54,27 @@ class ConsulSnapshots:
                 if found is not None:
                     counts[kind], seen = found
                     index = max(index, seen)
-        return Observed(version, datacenter, leader, index, MANAGEMENT, counts)
+        return Observed(version, datacenter, leader, index, RIGHT, counts)
 
     @contextmanager
     def archive(self) -> Generator[Arriving]:
         """See the port. The request is not `?stale`: the leader answers, or nobody."""
         with self.session() as session:
             try:
-                answer = self.get(session, "/v1/snapshot")
-            except Forbidden as exc:
-                secret = self._settings.consul_token_secret
-                raise BadSnapshot(
-                    Reason.RIGHT_MISSING, f"Consul refused a snapshot to the token in {secret}: it needs a {MANAGEMENT}"
-                ) from exc
+                with self.allowed():
+                    answer = self.get(session, "/v1/snapshot")
+            except NoLeader as exc:
+                raise BadSnapshot(Reason.NO_LEADER, str(exc)) from exc
             with answer:
                 yield Arriving(_pieces(answer), None)
+
+    @contextmanager
+    def allowed(self) -> Generator[None]:
+        """Say which right a token lacks that a snapshot needs."""
+        try:
+            yield
+        except Forbidden as exc:
+            raise BadSnapshot(Reason.RIGHT_MISSING, f"{exc}; {NEEDED}") from exc
 
     def _server(self, session: "requests.Session", leader: str) -> tuple[str, str]:
         """Version and datacenter of the leader; when it is not among the members, of the server that answers."""
@@ -87,69 +87,17 @@ class ConsulSnapshots:
         return own["Config"]["Version"], own["Config"]["Datacenter"]
 
     def _count(self, session: "requests.Session", path: str) -> tuple[int, int] | None:
+        """How many there are, and the index of that; None when not all of them may be seen."""
         try:
             answer = self.get(session, path)
-        except (Forbidden, Gone) as exc:  # no keys at all are 404, too
-            return (0, 0) if isinstance(exc, Gone) and path == COUNTED["keys"] else None
+        except Gone:
+            return (0, 0) if path == COUNTED["keys"] else None  # no keys at all are 404 in some versions
+        except Forbidden:
+            return None
         index = int(answer.headers.get("X-Consul-Index", "0"))
-        return len(json_of(answer)), index
-
-    @property
-    def address(self) -> str:
-        """Base URL of the servers."""
-        return self._settings.consul_address.rstrip("/")
-
-    @contextmanager
-    def session(self) -> "Generator[requests.Session]":
-        """A session with the token and CAs of this moment."""
-        import requests  # noqa: PLC0415 -- loaded when first used
-
-        from keeper.trust import TokenHeader, VerifiedTransport  # noqa: PLC0415 -- goes with it
-
-        with requests.Session() as session:
-            session.trust_env = False
-            session.auth = TokenHeader(self._token(), "X-Consul-Token")
-            session.headers["Accept-Encoding"] = "identity"
-            transport = VerifiedTransport(self._ca(), self._settings.consul_name, "Consul")
-            session.mount(self.address, transport)
-            yield session
-
-    def get(self, session: "requests.Session", path: str) -> "requests.Response":
-        """One successful answer, its body not read yet; anything else is raised in the keeper's words."""
-        import requests  # noqa: PLC0415 -- loaded when first used
-
-        from keeper.trust import CONNECT_SECONDS  # noqa: PLC0415 -- goes with it
-
-        try:
-            answer = session.get(
-                self.address + path,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-                stream=True,
-                allow_redirects=False,
-            )
-            if answer.status_code != HTTPStatus.OK:
-                with answer:
-                    raise refusal(path, answer)
-        except requests.RequestException as exc:
-            raise Unreachable(f"no answer from Consul for {path}: {type(exc).__name__} {exc}"[: 2 * MOST_TEXT]) from exc
-        return answer
-
-
-MEANINGS: Mapping[int, type[KeeperError]] = {
-    HTTPStatus.FORBIDDEN: Forbidden,
-    HTTPStatus.UNAUTHORIZED: Forbidden,
-    HTTPStatus.NOT_FOUND: Gone,
-    HTTPStatus.TOO_MANY_REQUESTS: Throttled,
-    HTTPStatus.INTERNAL_SERVER_ERROR: Unreachable,  # "No cluster leader" and RPC errors
-    HTTPStatus.SERVICE_UNAVAILABLE: Unreachable,
-    HTTPStatus.BAD_GATEWAY: Unreachable,
-}
-
-
-def refusal(path: str, answer: "requests.Response") -> KeeperError:
-    """Translate an answer that is no success."""
-    text = answer.text.strip()[:MOST_TEXT]
-    return MEANINGS.get(answer.status_code, Permanent)(f"Consul refused {path}: {answer.status_code} {text}")
+        filtered = answer.headers.get("X-Consul-Results-Filtered-By-ACLs") == "true"
+        found = len(json_of(answer))
+        return None if filtered else (found, index)
 
 
 def _pieces(answer: "requests.Response") -> Iterator[bytes]:
@@ -161,14 +109,3 @@ def _pieces(answer: "requests.Response") -> Iterator[bytes]:
         raise BadSnapshot(
             Reason.CUT_SHORT, f"the archive broke off on its way: {type(exc).__name__} {exc}"[:300]
         ) from exc
-
-
-def json_of(answer: "requests.Response") -> Any:  # noqa: ANN401 -- JSON
-    """The decoded body; closes the answer."""
-    import requests  # noqa: PLC0415 -- loaded when first used
-
-    with answer:
-        try:
-            return json.loads(answer.content)
-        except (ValueError, requests.RequestException) as exc:
-            raise Unreachable(f"no whole answer from Consul: {type(exc).__name__} {exc}"[:300]) from exc

@@ -101,13 +101,16 @@ def _remember(world: World) -> tuple[Memory, str | None]:
 
 
 def _keep_canaries(tick: Tick) -> None:
-    """Make or refresh the canary job and variable; a right that is missing is named."""
-    with tick.attempting(Event.CANARY_REFUSED):
-        items, job = tick.restores.canaries.read()
-        if canaries.is_due(items, job, tick.cluster, tick.now):
-            tick.restores.canaries.write(Canary(tick.cluster, tick.now.replace(microsecond=0)))
-            event(Event.CANARY_WRITTEN)
-            tick.said.append("refreshed the canaries")
+    """Make or refresh each product's canaries; a right that is missing is named."""
+    written = False
+    for kept in tick.restores.canaries:
+        with tick.attempting(Event.CANARY_REFUSED):
+            if canaries.is_due(kept.read(), tick.cluster, tick.now):
+                kept.write(Canary(tick.cluster, tick.now.replace(microsecond=0)))
+                event(Event.CANARY_WRITTEN)
+                written = True
+    if written:
+        tick.said.append("refreshed the canaries")
 
 
 def _collect(tick: Tick, product: Product, listing: Listing) -> None:
@@ -159,7 +162,7 @@ def _dispatch(tick: Tick, product: Product, listing: Listing, message: Message) 
     settings = tick.world.settings.restores
     asked = message.detail.get("rehearse") is True
     held = rehearsals.due(tick.memory, product, listing, timedelta() if asked else settings.interval)
-    if held is None or not settings.drill or product is not Product.NOMAD:  # the drill knows Nomad's servers only
+    if held is None or not settings.drill:
         return
     with tick.attempting(Event.REHEARSAL_FAILED, snapshot=held.name.stem, runbook=rehearsals.RUNBOOK):
         since = tick.now.replace(microsecond=0)

@@ -1,6 +1,6 @@
-"""The canary job and the canary variable: small things of the keeper's own whose presence proves a restored state. Pure.
+"""Canaries: small things of the keeper's own whose presence proves a restored state. Pure.
 
-The variable is encrypted with the root key like every other one, so reading it proves the keyring, which a healthy server
+Nomad has a job and a variable, Consul a key. The variable is encrypted with the root key like every other one, so reading it proves the keyring, which a healthy server
 without its keys does not show (`tests/recordings/nomad-1.6.5/07-snapshot.json`). Its proof is computed from its content, so
 that a restored one can be told from garbage without knowing what it was. The job is parameterized and never dispatched: it
 is there, and runs nothing.
@@ -13,7 +13,8 @@ from hashlib import sha256
 
 JOB = "keeper-canary"
 NAMESPACE = "default"
-VARIABLE = "keeper/canary"
+VARIABLE = KEY = "keeper/canary"
+"""The path of Nomad's variable and of Consul's key."""
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
 REFRESH = timedelta(days=1)
 
@@ -21,24 +22,26 @@ RULES = (
     f'namespace "{NAMESPACE}" {{ capabilities = ["submit-job", "read-job"] '
     f'variables {{ path "{VARIABLE}" {{ capabilities = ["read", "write"] }} }} }}'
 )
-"""The smallest right that keeps both."""
+"""The smallest right that keeps Nomad's."""
+KEY_RULES = f'key "{KEY}" {{ policy = "write" }}'
+"""The smallest right that keeps Consul's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """What the variable says. `refreshed` has whole seconds."""
+    """What the variable or key says. `refreshed` has whole seconds."""
 
     cluster: str
     refreshed: datetime
 
     def items(self) -> dict[str, str]:
-        """The variable's items."""
+        """The variable's items; the key holds them as JSON."""
         stamp = f"{self.refreshed.astimezone(UTC):{STAMP}}"
         return {"cluster": self.cluster, "refreshed": stamp, "proof": _proof(self.cluster, stamp)}
 
     @classmethod
     def of(cls, items: Mapping[str, str]) -> "Canary | None":
-        """The canary of a variable's items, or None when they do not prove themselves."""
+        """The canary of such items, or None when they do not prove themselves."""
         cluster, stamp = items.get("cluster", ""), items.get("refreshed", "")
         if items.get("proof") != _proof(cluster, stamp):
             return None
@@ -52,10 +55,10 @@ def _proof(cluster: str, stamp: str) -> str:
     return sha256(f"nomad-keeper canary\n{cluster}\n{stamp}".encode()).hexdigest()
 
 
-def is_due(items: Mapping[str, str] | None, job: str | None, cluster: str, now: datetime) -> bool:
-    """Whether both have to be written anew: one is missing, damaged, another cluster's, or older than a day."""
+def is_due(items: Mapping[str, str] | None, cluster: str, now: datetime) -> bool:
+    """Whether it has to be written anew: it is missing, damaged, another cluster's, or older than a day."""
     canary = None if items is None else Canary.of(items)
-    if canary is None or job is None or canary.cluster != cluster:
+    if canary is None or canary.cluster != cluster:
         return True
     return now - canary.refreshed >= REFRESH
 

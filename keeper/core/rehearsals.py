@@ -98,7 +98,7 @@ def _problems(manifest: Manifest, said: Mapping[str, object]) -> list[str]:
         problems.append("the drill had a way out: it must see nothing but its own loopback interface")
     if said.get("restored") is not True:
         return [*problems, f"nothing was restored: {said.get('problem') or 'no reason was given'!s:.300}"]
-    return problems + differences(manifest, _found(said))
+    return problems + differences(manifest, _found(said), untouched=True)
 
 
 def _found(said: Mapping[str, object]) -> Found:

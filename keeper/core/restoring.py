@@ -23,6 +23,10 @@ KEYRING_IN_RAFT = "1.9.0"
 GROWING = frozenset({"jobs", "nodes"})
 """What a restored cluster adds to within moments: clients register, periodic jobs that are overdue launch."""
 
+LIVING = {Product.CONSUL: frozenset({"nodes", "services", "sessions"})}
+"""What running servers put right by themselves, up and down: Consul's leader drops, each minute, nodes that are not among its members,
+with their services and sessions. It is compared where the server has not had the time, in a rehearsal."""
+
 
 class Force(StrEnum):
     """What may be forced, each by its name."""
@@ -156,25 +160,29 @@ class Found:
     counts: Mapping[str, int]
     leader: str
     canary_job: str | None = None
-    """When the canary job was refreshed last, as its meta says."""
+    """When Nomad's canary job was refreshed last, as its meta says."""
     canary: Mapping[str, str] | None = None
-    """The canary variable's items."""
+    """The items of the canary variable, or key."""
     trouble: str = ""
-    """What the server said when the variable could not be read."""
+    """What the server said when these could not be read."""
 
 
-def differences(manifest: Manifest, found: Found) -> list[str]:
-    """Everything that is not as the snapshot promised, one short sentence each; nothing when all is there."""
+def differences(manifest: Manifest, found: Found, *, untouched: bool = False) -> list[str]:
+    """Everything that is not as the snapshot promised, one short sentence each; nothing when all is there.
+
+    `untouched`: the state is as the archive left it, seen before anybody worked on it.
+    """
     wrong = [] if found.leader else ["nobody leads"]
+    living = frozenset[str]() if untouched else LIVING.get(manifest.name.product, frozenset())
     for kind, (fewest, most) in manifest.counts.items():
         seen = found.counts.get(kind)
+        if kind in living:
+            continue
         if seen is None:
             wrong.append(f"{kind} could not be counted")
         elif seen < fewest or (seen > most and kind not in GROWING):
             wrong.append(f"{kind}: {seen} found, {_range(fewest, most)} expected")
-    if manifest.name.product is Product.NOMAD:
-        wrong += _canaries(manifest, found)
-    return wrong
+    return wrong + _canaries(manifest, found)
 
 
 def _range(fewest: int, most: int) -> str:
@@ -182,12 +190,14 @@ def _range(fewest: int, most: int) -> str:
 
 
 def _canaries(manifest: Manifest, found: Found) -> list[str]:
-    wrong = [] if found.canary_job is not None else ["the canary job is missing"]
+    nomad = manifest.name.product is Product.NOMAD
+    what = "variable" if nomad else "key"
+    wrong = ["the canary job is missing"] if nomad and found.canary_job is None else []
     if found.canary is None:
-        return [*wrong, f"the canary variable cannot be read: {found.trouble or 'it is missing'}"]
+        return [*wrong, f"the canary {what} cannot be read: {found.trouble or 'it is missing'}"]
     canary = Canary.of(found.canary)
     if canary is None:
-        return [*wrong, "the canary variable does not prove itself: its proof does not fit its content"]
+        return [*wrong, f"the canary {what} does not prove itself: its proof does not fit its content"]
     if canary.refreshed > manifest.name.taken:
-        return [*wrong, f"the canary variable is from {canary.refreshed:%Y-%m-%dT%H:%M:%SZ}, after the snapshot"]
+        return [*wrong, f"the canary {what} is from {canary.refreshed:%Y-%m-%dT%H:%M:%SZ}, after the snapshot"]
     return wrong

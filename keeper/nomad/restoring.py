@@ -73,7 +73,7 @@ class NomadCanaries:
     def __init__(self, keeper: "NomadSession") -> None:
         self._keeper = keeper
 
-    def read(self) -> tuple[Mapping[str, str] | None, str | None]:
+    def read(self) -> Mapping[str, str] | None:
         """See the port. A variable that nobody can decrypt any more counts as none: it is written anew."""
         try:
             items = read_variable(self._keeper)
@@ -81,7 +81,7 @@ class NomadCanaries:
             raise
         except Permanent:
             items = None
-        return items, read_job(self._keeper)
+        return None if read_job(self._keeper) is None else items
 
     def write(self, canary: Canary) -> None:
         """See the port."""

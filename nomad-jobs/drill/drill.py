@@ -23,7 +23,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from server import NotRestored, ThrowAwayServer
+from consuls import ConsulServer
+from nomads import NomadServer
+from throwaway import NotRestored, ThrowAwayServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,9 +48,11 @@ def rehearse(environment: Mapping[str, str]) -> int:
         manifest = source.manifest(tier, stem)
         secret = source.data_key(manifest)
         source.archive(tier, stem, secret, manifest, folder / "archive.snap")
+        product = stem.split("/")[1]
         plan = {
+            "product": product,
+            "binary": environment.get(f"DRILL_{product.upper()}") or f"/usr/local/bin/{product}",
             "region": manifest["region"],
-            "nomad": environment.get("DRILL_NOMAD", "/usr/local/bin/nomad"),
             "keystore": source.keystore(tier, stem, secret, manifest),
         }
         fetched = time.monotonic() - began
@@ -93,7 +97,7 @@ def inside(folder: Path) -> None:
         _refuse_way_out(interfaces)
         _loopback_up()
         began = time.monotonic()
-        with ThrowAwayServer(plan["nomad"], folder, plan["region"], plan["keystore"]) as server:
+        with _server(plan, folder) as server:
             started = time.monotonic()
             server.restore(folder / "archive.snap")
             restored = time.monotonic()
@@ -107,6 +111,12 @@ def inside(folder: Path) -> None:
     except (NotRestored, OSError, ValueError) as exc:
         said["problem"] = f"{type(exc).__name__}: {exc}"[:500]
     (folder / "found.json").write_text(json.dumps(said), encoding="utf-8")
+
+
+def _server(plan: Mapping[str, Any], folder: Path) -> ThrowAwayServer:
+    if plan["product"] == "consul":
+        return ConsulServer(plan["binary"], folder, plan["region"])
+    return NomadServer(plan["binary"], folder, plan["region"], plan["keystore"])
 
 
 def _refuse_way_out(interfaces: list[str]) -> None:

@@ -1,19 +1,23 @@
-"""Consul comes back the same way, with its differences: its own version only, no canaries, a management token."""
+"""Consul comes back the same way, with its differences: its own version only, a key as canary, `acl = "write"`."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from keeper.consul.restoring import ConsulRestore
+from keeper.consul.restoring import ConsulCanaries, ConsulRestore
+from keeper.core.canaries import Canary
 from keeper.core.operations import State
 from keeper.core.restoring import LATEST
-from keeper.errors import Permanent
 from keeper.restore_ports import Restores
 from keeper.snapshot_ports import Snapshots
 from lab.ca import Authority
 from lab.clock import wall_clock
-from lab.consul.server import MANAGEMENT, ConsulLab
-from tests.contract.restore.theatre import Theatre
+from lab.consul.processes import ConsulProcess, binary
+from lab.consul.server import ConsulLab
+from tests.contract.consul.playing import Player
+from tests.contract.consul.script import TOKENS, Step
+from tests.contract.restore.theatre import CLUSTER, Theatre
 
 
 class ConsulTheatre(Theatre):
@@ -23,46 +27,92 @@ class ConsulTheatre(Theatre):
         super().__init__(side)
         changed = replace(self.settings.snapshots, consul_address=consul.url)
         self.settings = replace(self.settings, snapshots=changed)
-        self.consul = ConsulRestore(changed, token=lambda: MANAGEMENT, ca=consul.ca.read_text)
+        self.server, self.asked = consul, Player(consul)
+        self.be("management")
+
+    def be(self, who):
+        """Have the secret hold that token."""
+        how = {"token": lambda: TOKENS[who], "ca": self.server.ca.read_text, "secret": "consul-restore-token"}
+        self.consul = ConsulRestore(self.settings.snapshots, **how)
+        self.kept = ConsulCanaries(self.settings.snapshots, **how)
 
     @property
     def world(self):
         whole = super().world
         backups = Snapshots(sources=(self.consul,), store=self.store, copies=None, keys=self.keys)
         restores = Restores(
-            targets=(self.consul,), canaries=self.canaries, keystores=self.keystores, drills=whole.restores.drills
+            targets=(self.consul,), canaries=(self.kept,), keystores=self.keystores, drills=whole.restores.drills
         )
         return replace(whole, snapshots=backups, restores=restores)
 
+    def furnish_consul(self):
+        """Keys, a session, tokens, an auth method, the canary."""
+        self.asked.furnish()
+        self.kept.write(Canary(CLUSTER, wall_clock().replace(microsecond=0) - timedelta(seconds=1)))
 
-@pytest.fixture
-def consul(tmp_path):
-    with ConsulLab(Authority.create(tmp_path / "consul", wall_clock())) as lab:
-        yield lab
+    def paths(self):
+        return self.asked.ask(Step("GET", "kv/?keys")).json()
+
+
+@pytest.fixture(params=["stand-in", "real"])
+def consul(request, tmp_path):
+    if request.param == "stand-in":
+        with ConsulLab(Authority.create(tmp_path / "consul", wall_clock())) as lab:
+            yield lab
+        return
+    found = binary()
+    if found is None:
+        pytest.skip("no Consul binary: set CONSUL_BIN, or put consul on PATH")
+    with ConsulProcess(found) as side:
+        yield side
 
 
 @pytest.fixture
 def stage(theatre, consul):
-    return ConsulTheatre(theatre.side, consul)
+    made = ConsulTheatre(theatre.side, consul)
+    made.furnish_consul()
+    return made
 
 
-def test_keys_auth_methods_and_tokens_come_back(stage, consul):
-    consul.auth_methods.append("nomad-workloads")
-    consul.put("app/a", "1")
+def test_keys_auth_methods_and_tokens_come_back(stage):
     stem = stage.take()
-    consul.keys, consul.auth_methods = {}, []
+    stage.asked.ask(Step("PUT", "kv/app/later", body="4"))
 
     done = stage.restored(stem)
 
-    assert (done.state, consul.keys, consul.auth_methods) == (State.SUCCEEDED, {"app/a": "1"}, ["nomad-workloads"])
+    assert (done.state, stage.paths()) == (State.SUCCEEDED, ["app/one", "app/two", "keeper/canary"]), done.outcome
+    assert [each["Name"] for each in stage.asked.ask(Step("GET", "acl/auth-methods")).json()] == ["workloads"]
+    assert stage.asked.ask(Step("GET", "snapshot", "backup")).status_code == 200
 
 
-def test_another_version_is_refused_also_a_newer_one(stage, consul):
+def test_a_restore_can_be_undone(stage):
     stem = stage.take()
-    consul.version = "1.22.0"
+    stage.asked.ask(Step("PUT", "kv/app/later", body="4"))
 
-    assert "it is of Consul 1.21.4, the servers run 1.22.0 (force: other-version)" in stage.restored(stem).outcome
+    done = stage.restored(stem)
+    undone = stage.restored(done.progress.undo)
+
+    assert (undone.state, "app/later" in stage.paths()) == (State.SUCCEEDED, True), undone.outcome
+
+
+def test_another_version_is_refused_also_a_newer_one(stage):
+    stem = stage.take()
+    newer = replace(stage.consul.observe(), version="1.22.0")
+    stage.consul.observe = lambda: newer
+
+    assert "it is of Consul 1.19.2, the servers run 1.22.0 (force: other-version)" in stage.restored(stem).outcome
     assert stage.restored(stem, "other-version").state is State.SUCCEEDED
+
+
+def test_a_token_that_may_not_restore_is_named_with_what_it_lacks(stage):
+    stem = stage.take()
+    stage.be("reader")
+
+    done = stage.restored(stem)
+
+    assert done.state is State.FAILED
+    assert "consul-restore-token" in done.outcome
+    assert 'acl = "write"' in done.outcome
 
 
 def test_the_latest_is_found_by_its_product(stage):
@@ -70,8 +120,3 @@ def test_the_latest_is_found_by_its_product(stage):
     named = next(name for name, product in LATEST.items() if product == "consul")
 
     assert stage.restored(named, dry_run=True).plan["snapshot"] == stem
-
-
-def test_what_consul_cannot_restore_is_no_lost_leader(stage):
-    with pytest.raises(Permanent, match="refused the archive"):
-        stage.consul.restore(lambda: iter([b"GIF89a"]), 6)

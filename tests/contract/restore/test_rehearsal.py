@@ -13,6 +13,7 @@ from keeper.core.messages import Controller, Kind, Message
 from keeper.core.snapshots import parse_stem, rehearsal_record
 from keeper.errors import Gone, Permanent
 from keeper.nomad.restoring import NomadCanaries
+from keeper.nomad.session import NomadSession
 from lab.clock import wall_clock
 
 
@@ -40,7 +41,7 @@ class Drills:
 
     def finish(self, theatre, **changes):
         _, meta = self.asked[-1]
-        items, job = theatre.canaries.read()
+        items = theatre.canaries.read()
         body = {
             "snapshot": meta["snapshot"],
             "isolated": True,
@@ -48,11 +49,16 @@ class Drills:
             "restored": True,
             "counts": dict(theatre.observe().counts),
             "leader": "127.0.0.1:4647",
-            "canary_job": job,
+            "canary_job": items["refreshed"] if items else None,
             "canary": items,
             "seconds": {"restore": 1.5},
         }
         self.left[meta["verdict"]] = json.dumps(body | changes).encode()
+
+
+def kept_as(theatre, token):
+    """The canaries as that token keeps them."""
+    return NomadCanaries(NomadSession(theatre.settings.nomad, token=lambda: token, ca=theatre.side.authority.read_text))
 
 
 @pytest.fixture
@@ -75,14 +81,13 @@ def test_the_canaries_are_made_once_and_prove_themselves(theatre, drills):
     assert tick(theatre, drills).sentence == "refreshed the canaries"
     assert tick(theatre, drills).sentence == "nothing is due"
 
-    items, job = theatre.canaries.read()
-    assert Canary.of(items).cluster == "prod"
-    assert job == items["refreshed"]
+    assert Canary.of(theatre.canaries.read()).cluster == "prod"
+    theatre.side.request("DELETE", "/v1/job/keeper-canary?purge=true")
+    assert tick(theatre, drills).sentence == "refreshed the canaries"
 
 
 def test_the_keepers_own_token_may_keep_the_canaries(theatre, drills):
-    theatre.canaries = NomadCanaries(theatre.become(theatre.side.keeper_token))
-    theatre.become(theatre.side.management_token)
+    theatre.canaries = kept_as(theatre, theatre.side.keeper_token)
 
     assert tick(theatre, drills).problems == ()
 
@@ -90,8 +95,7 @@ def test_the_keepers_own_token_may_keep_the_canaries(theatre, drills):
 def test_a_right_that_is_missing_is_named_and_stops_nothing_else(theatre, drills):
     theatre.furnish()
     stem = theatre.take()
-    theatre.canaries = NomadCanaries(theatre.become(theatre.side.watcher_token))
-    theatre.become(theatre.side.management_token)
+    theatre.canaries = kept_as(theatre, theatre.side.watcher_token)
 
     outcome = tick(theatre, drills)
 
@@ -152,14 +156,14 @@ def test_a_drill_that_is_not_registered_is_said_and_tried_again(theatre, drills)
 def test_an_old_snapshot_that_no_longer_opens_is_found_out(theatre, drills):
     theatre.furnish()
     old = theatre.take()
-    theatre.ahead += timedelta(seconds=2)
+    theatre.store.now = lambda: wall_clock() + timedelta(seconds=2)
     theatre.take()
     assert f"read {old} anew" in tick(theatre, drills).sentence
     for (container, name), kept in list(theatre.store.blobs.items()):
         if name == f"{old}.snap.enc":
             spoilt = kept.body[:-1] + bytes([kept.body[-1] ^ 1])
             theatre.store.blobs[container, name] = replace(kept, body=spoilt)
-    theatre.ahead += timedelta(days=2)
+    theatre.store.now = lambda: wall_clock() + timedelta(days=2)
 
     outcome = tick(theatre, drills)
 

@@ -106,17 +106,32 @@ def test_everything_that_is_missing_afterwards_is_said(seen, wrong):
     assert all(expected in sentence for expected, sentence in zip(wrong, said, strict=True))
 
 
+def test_consuls_key_is_its_canary_and_its_catalog_counts_only_where_nobody_worked_on_it():
+    consul = manifest(name=CONSUL, counts={"keys": (3, 3), "nodes": (5, 5), "sessions": (2, 2)})
+    seen = Found({"keys": 3, "nodes": 1, "sessions": 0}, "10.0.0.4:8300", canary=CANARY.items())
+
+    assert restoring.differences(consul, seen) == []
+    assert restoring.differences(consul, seen, untouched=True) == [
+        "nodes: 1 found, 5 expected",
+        "sessions: 0 found, 2 expected",
+    ]
+    assert restoring.differences(consul, replace(seen, counts={"keys": 2})) == ["keys: 2 found, 3 expected"]
+    for canary, said in ((None, "the canary key cannot be read"), ({"proof": "x"}, "the canary key does not prove")):
+        (problem,) = restoring.differences(consul, replace(seen, canary=canary))
+        assert problem.startswith(said)
+
+
 def test_a_canary_proves_itself_and_is_refreshed_each_day():
     assert Canary.of(CANARY.items()) == CANARY
     assert Canary.of({}) is None
-    assert not canaries.is_due(CANARY.items(), "x", "prod", NOW)
-    for items, job, cluster, now in (
-        (None, "x", "prod", NOW),
-        (CANARY.items(), None, "prod", NOW),
-        (CANARY.items(), "x", "other", NOW),
-        (CANARY.items(), "x", "prod", NOW + timedelta(days=1)),
+    assert not canaries.is_due(CANARY.items(), "prod", NOW)
+    for items, cluster, now in (
+        (None, "prod", NOW),
+        (CANARY.items() | {"proof": "x"}, "prod", NOW),
+        (CANARY.items(), "other", NOW),
+        (CANARY.items(), "prod", NOW + timedelta(days=1)),
     ):
-        assert canaries.is_due(items, job, cluster, now)
+        assert canaries.is_due(items, cluster, now)
 
 
 def test_a_keystore_is_all_of_the_needed_keys_or_none():
