@@ -107,7 +107,7 @@ def decoded(req: func.HttpRequest) -> object:
         raise TooLarge(f"body: expected at most {most} bytes, got {len(body)}")
     try:
         return cast("object", json.loads(body))
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter where brackets nest too deep to be anything of ours
         raise FieldError("body", "JSON", body[:60].decode(errors="replace")) from None
 
 
@@ -147,7 +147,7 @@ def _principal(header: str | None) -> Caller:
     try:
         document = cast("dict[str, object]", json.loads(base64.b64decode(header, validate=True)))
         claims = [(str(each["typ"]), str(each["val"])) for each in cast("list[dict[str, object]]", document["claims"])]
-    except (binascii.Error, ValueError, KeyError, TypeError):
+    except (binascii.Error, ValueError, KeyError, TypeError, RecursionError):
         raise FieldError("X-MS-CLIENT-PRINCIPAL", "base64 of a client principal", header) from None
     role_type, name_type = str(document.get("role_typ", "roles")), str(document.get("name_typ", "name"))
     names = [value for kind, value in claims if kind in {name_type, "name", "appid", "azp"}]

@@ -125,12 +125,12 @@ def fold_alert(memory: Memory, alert: Alert, now: datetime, rules: AutoscaleRule
     """Memory with the alert in it. Doubled, late and reordered messages change nothing.
 
     One alert id is one alert. Of two fires the newer counts; a resolution counts for the fire that it ends and for older
-    ones, also when it arrives first.
+    ones, also when it arrives first. A fire said to be in the future presses from now on and no longer than any other.
     """
     known = next((each for each in memory.pressures if each.alert == alert.id), None)
     if known is not None and known.fired > alert.fired:
         return memory
-    expires = alert.fired + rules.pressure_expiry
+    expires = min(alert.fired, now) + rules.pressure_expiry
     ended = (alert.resolved or alert.fired) if alert.condition is Condition.RESOLVED else None
     if known is not None and known.fired == alert.fired:
         pressure = replace(known, resolved=known.resolved or ended)

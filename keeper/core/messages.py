@@ -81,7 +81,7 @@ def parse_message(text: str) -> Message:
     """The message of the wire form; raises `FieldError` naming the field that is wrong. Unknown keys are ignored."""
     try:
         parsed: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise FieldError("message", "one JSON object", text) from None
     if not isinstance(parsed, dict):
         raise FieldError("message", "one JSON object", parsed)
@@ -103,11 +103,11 @@ def parse_time(name: str, value: object) -> datetime:
     """An aware UTC time from RFC 3339 text; raises `FieldError`. Up to seven digits of a second occur in Azure's."""
     try:
         when = datetime.fromisoformat(_text(name, value))
-    except ValueError:
-        raise FieldError(name, "an RFC 3339 time with an offset", value) from None
-    if when.tzinfo is None:
-        raise FieldError(name, "an RFC 3339 time with an offset", value)
-    return when.astimezone(UTC)
+        if when.tzinfo is not None:
+            return when.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter where the offset leads out of the years 1 to 9999
+        pass
+    raise FieldError(name, "an RFC 3339 time with an offset", value)
 
 
 def _one_of[E: StrEnum](words: type[E], name: str, value: object) -> E:
