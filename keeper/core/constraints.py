@@ -65,6 +65,11 @@ def is_unique(target: str) -> bool:
     return ".unique." in _name(target)
 
 
+def is_uncertain(target: str, place: Known) -> bool:
+    """Whether places that are alike otherwise differ in that target."""
+    return _name(target) in place.uncertain
+
+
 def value_at(target: str, place: Known) -> str | None:
     """The value of an interpolated target at a place, or None when it is absent or not known."""
     value = _resolve(target, place)
@@ -115,8 +120,11 @@ def _ordered(test: Callable[[float], bool]) -> Callable[[str, str], bool]:
 
 
 def _matches(text: str, pattern: str) -> bool | None:
+    """Nomad's patterns are Go's (https://github.com/google/re2/wiki/Syntax). What Python does not read alike is not judged."""
+    if "[:" in pattern:  # a class such as [[:alpha:]], which Python takes for a set of letters
+        return None
     try:
-        return re.search(pattern, text) is not None
+        return re.search(pattern, text, re.ASCII) is not None
     except re.error:
         return None
 

@@ -3,12 +3,12 @@
 Nodes that look alike share one `Place`, so that a question about a thousand nodes is asked once.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from keeper.core.constraints import Known, Verdict, is_unique, judge, value_at
+from keeper.core.constraints import Known, Verdict, is_uncertain, is_unique, judge, value_at
 from keeper.core.model import (
     Constraint,
     Device,
@@ -26,7 +26,8 @@ from keeper.core.model import (
 ANY_NODE_POOL = "all"
 """A job of this node pool runs in every one (https://developer.hashicorp.com/nomad/docs/concepts/node-pools)."""
 
-ZONE = "attr.platform.azure.zone"
+ZONES = frozenset({"attr.platform.azure.zone", "meta.zone"})
+"""Where a node tells its zone: by Nomad's fingerprint of Azure, and by the metadata that its first boot writes."""
 
 
 class Needs(NamedTuple):
@@ -142,7 +143,7 @@ def _values(source: Node | Template, attributes: Mapping[str, str]) -> dict[str,
 
 
 def _zone_differs(pool: Pool) -> frozenset[str]:
-    return frozenset({ZONE}) if len(pool.zones) != 1 else frozenset()
+    return ZONES if len(pool.zones) != 1 else frozenset()
 
 
 def _worst(answers: Iterable[Answer]) -> Answer:
@@ -159,7 +160,7 @@ def _worst(answers: Iterable[Answer]) -> Answer:
 def _judgements(place: Place, needs: Needs) -> Iterable[Answer]:
     in_pool = needs.node_pool in {ANY_NODE_POOL, place.node_pool}
     yield Answer(Verdict.of(in_pool), f"node pool is {place.node_pool}, not {needs.node_pool}")
-    in_datacenter = any(fnmatchcase(place.datacenter, glob) for glob in needs.datacenters)
+    in_datacenter = any(_globs(glob, place.datacenter) for glob in needs.datacenters)
     yield Answer(Verdict.of(in_datacenter), f"datacenter is {place.datacenter}, not {', '.join(needs.datacenters)}")
     yield _drivers(place, needs)
     lacking = needs.host_volumes - place.host_volumes
@@ -171,8 +172,18 @@ def _judgements(place: Place, needs: Needs) -> Iterable[Answer]:
         yield Answer(_about_alike(constraint, place), f"constraint {text}")
 
 
+def _globs(pattern: str, name: str) -> bool:
+    """Nomad's globs know the star alone: other letters mean themselves."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
+
+
 def _about_alike(constraint: Constraint, place: Place) -> Verdict:
-    """Constraints on unique values are asked of each existing node by itself, and here only of what may be bought."""
+    """Constraints on unique values are asked of each existing node by itself, and here only of what may be bought.
+
+    How far apart work must be is a matter of room, see `fit`; but not where nobody knows what a new machine's value will be.
+    """
+    if constraint.operand is Operand.DISTINCT_PROPERTY and place.known.unseen:
+        return Verdict.of(None if is_uncertain(constraint.left, place.known) else True)
     about_one = is_unique(constraint.left) or is_unique(constraint.right)
     return Verdict.HOLDS if about_one and not place.known.unseen else judge(constraint, place.known)
 

@@ -100,9 +100,14 @@ def _is_tried(draft: Draft, ask: Ask) -> bool:
 
 
 def _may_try(draft: Draft, name: PoolName) -> bool:
-    """A pool with ready nodes is learnt from first; then what is still unknown differs from instance to instance."""
-    learnt = draft.view.templates[name].source is TemplateSource.SEEN
-    return (learnt or not draft.stocks[name].ready) and draft.market.room(name)[0] > 0
+    """A pool with ready nodes is learnt from first; then what is still unknown differs from instance to instance.
+
+    Instances that were tried in vain stand idle. One in each zone is enough: the next would be like one of them.
+    """
+    stock, learnt = draft.stocks[name], draft.view.templates[name].source is TemplateSource.SEEN
+    idle = sum(not draft.load(node).work for node in stock.ready)
+    tried = idle >= max(len(stock.pool.zones), 1)
+    return ((learnt and not tried) or not stock.ready) and draft.market.room(name)[0] > 0
 
 
 def _report(draft: Draft, ask: Ask) -> None:
@@ -111,11 +116,17 @@ def _report(draft: Draft, ask: Ask) -> None:
     able = [name for name, (verdict, _) in verdicts.items() if verdict is not Verdict.FAILS]
     draft.wanted.update(able)
     if able:
-        whys = [f"{name}: {draft.market.room(name)[1]}" for name in able]
+        whys = [f"{name}: {_why_not(draft, name, *verdicts[name])}" for name in able]
         draft.reject(f"{ask.count} of {ask.name}", f"waits: {'; '.join(whys)}")
     else:
         whys = [f"{name}: {why}" for name, (_, why) in verdicts.items()]
         draft.reject(f"{ask.count} of {ask.name}", f"infeasible: {'; '.join(whys) or 'there is no pool'}")
+
+
+def _why_not(draft: Draft, name: PoolName, verdict: Verdict, why: str) -> str:
+    """Why a pool that may be able to run work gets no instance for it now."""
+    room, limit = draft.market.room(name)
+    return f"tried in vain: {why}" if verdict is Verdict.UNKNOWN and room else limit
 
 
 def _remember(draft: Draft, asks: tuple[Ask, ...], fitting: set[AskKey], served: set[AskKey]) -> None:

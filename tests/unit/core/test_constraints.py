@@ -12,6 +12,7 @@ HERE = {
     "attr.driver.docker.version": "24.0.7-rc1",
     "attr.os.signals": "SIGHUP, SIGINT,SIGTERM",
     "meta.rack": "r2",
+    "meta.digit": "٣",
     "attr.load": "0.5",
 }
 SEEN = Known(HERE, complete=True)
@@ -40,6 +41,7 @@ def verdict(left: str, operand: Operand, right: str, place: Known = SEEN) -> Ver
         ("${attr.kernel.name}", "regexp", "^lin", True),
         ("${attr.kernel.name}", "regexp", "inu", True),
         ("${attr.kernel.name}", "regexp", "^win", False),
+        ("${meta.digit}", "regexp", "\\d", False),
         ("${attr.nomad.version}", "version", ">= 1.6, < 1.7", True),
         ("${attr.nomad.version}", "version", "~> 1.6.1", True),
         ("${attr.nomad.version}", "version", "~> 1.5.1", False),
@@ -88,4 +90,5 @@ def test_what_is_not_known_is_kept_apart_from_what_fails(left, operand, place, e
 
 def test_a_pattern_that_cannot_be_read_is_not_known_to_fail():
     assert verdict("${attr.kernel.name}", Operand.REGEXP, "(") is Verdict.UNKNOWN
+    assert verdict("${attr.kernel.name}", Operand.REGEXP, "^[[:alpha:]]+$") is Verdict.UNKNOWN
     assert verdict("${attr.nomad.version}", Operand.VERSION, "about 1") is Verdict.UNKNOWN

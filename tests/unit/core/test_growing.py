@@ -170,6 +170,36 @@ def test_addresses_are_counted_only_when_something_may_grow():
     assert scaling.subnets_wanted(replace(quiet, memory=Memory(paused="audit"), pools=(pool(minimum=2),)), RULES) == ()
 
 
+@pytest.mark.parametrize(
+    ("glob", "count"), [("dc*", 1), ("*1", 1), ("dc1", 1), ("*", 1), ("dc?", 0), ("dc[1]", 0), ("d*2", 0)]
+)
+def test_of_a_datacenters_letters_only_the_star_means_others(glob, count):
+    assert grown(decided(waiting(datacenters=(glob,)))) == ({"general": count} if count else {})
+
+
+ZONAL = pool(zones=("1", "2", "3"))
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        Constraint("${meta.zone}", Operand.EQUAL, "3"),
+        Constraint("${attr.platform.azure.zone}", Operand.EQUAL, "3"),
+        Constraint("${meta.zone}", Operand.DISTINCT_PROPERTY, ""),
+    ],
+)
+def test_where_the_zone_of_the_next_machine_matters_one_is_tried_in_each_zone(constraint):
+    """The node that was learnt from is in zone 1; what a new one is like is seen when it is there."""
+    learnt = template(ZONAL, attributes={"attr.platform.azure.zone": "1", "meta.zone": "1"})
+    asked = group(cpu=2000, memory=4000, constraints=(constraint,))
+
+    for idle, more in ((0, 1), (2, 1), (3, 0)):
+        seen = waiting(2, [ZONAL], [node(number=n) for n in range(idle)], ask=asked)
+        plan = decided(replace(seen, templates={"general": learnt}))
+        assert grown(plan) == ({"general": idle + 1} if more else {}), whys(plan)
+    assert "tried in vain: constraint" in whys(plan)
+
+
 def test_system_work_is_no_demand():
     seen = waiting(3, kind=JobKind.SYSTEM)
 
