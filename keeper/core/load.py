@@ -66,7 +66,7 @@ def overheads(stocks: Iterable[Stock], loads: Loads) -> Mapping[PoolName, Resour
     """The most that system work takes on a ready node of each pool that has one."""
     found: dict[PoolName, Resources] = {}
     for stock in stocks:
-        systems = [loads[node.id].system for node in stock.ready if node.id in loads]
+        systems = [loads.get(node.id, IDLE).system for node in stock.ready]
         if systems:
             found[stock.pool.name] = Resources(
                 max(each.cpu for each in systems),

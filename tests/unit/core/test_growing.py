@@ -225,6 +225,17 @@ def test_when_evaluations_could_not_be_read_growth_goes_on():
     assert grown(decided(seen)) == {"general": 1}
 
 
+def test_what_system_work_took_is_forgotten_when_it_has_gone():
+    """Idle nodes show that nothing follows nodes any more: a template that remembers otherwise would buy too many."""
+    took = replace(template(pool()), overhead=Resources(cpu=4000))
+    agent = job("agent", group(cpu=4000, memory=100), kind=JobKind.SYSTEM)
+    seen = waiting(8, nodes=[node()])
+    seen = replace(seen, templates={"general": took}, memory=Memory(templates={pool().name: took}))
+
+    assert grown(decided(replace(seen, allocations=(allocation(agent, node()),)))) == {"general": 4}
+    assert grown(decided(seen)) == {"general": 2}
+
+
 def test_a_stopped_job_is_no_demand():
     seen = waiting(3)
     seen = replace(seen, job_stubs=tuple(replace(each, stopped=True) for each in seen.job_stubs))
