@@ -1,57 +1,17 @@
 """Consul comes back the same way, with its differences: its own version only, a key as canary, `acl = "write"`."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
-from keeper.consul.restoring import ConsulCanaries, ConsulRestore
-from keeper.core.canaries import Canary
 from keeper.core.operations import State
 from keeper.core.restoring import LATEST
-from keeper.restore_ports import Restores
-from keeper.snapshot_ports import Snapshots
 from lab.ca import Authority
 from lab.clock import wall_clock
 from lab.consul.processes import ConsulProcess, binary
 from lab.consul.server import ConsulLab
-from tests.contract.consul.playing import Player
-from tests.contract.consul.script import TOKENS, Step
-from tests.contract.restore.theatre import CLUSTER, Theatre
-
-
-class ConsulTheatre(Theatre):
-    """The same world around Consul."""
-
-    def __init__(self, side, consul):
-        super().__init__(side)
-        changed = replace(self.settings.snapshots, consul_address=consul.url)
-        self.settings = replace(self.settings, snapshots=changed)
-        self.server, self.asked = consul, Player(consul)
-        self.be("management")
-
-    def be(self, who):
-        """Have the secret hold that token."""
-        how = {"token": lambda: TOKENS[who], "ca": self.server.ca.read_text, "secret": "consul-restore-token"}
-        self.consul = ConsulRestore(self.settings.snapshots, **how)
-        self.kept = ConsulCanaries(self.settings.snapshots, **how)
-
-    @property
-    def world(self):
-        whole = super().world
-        backups = Snapshots(sources=(self.consul,), store=self.store, copies=None, keys=self.keys)
-        restores = Restores(
-            targets=(self.consul,), canaries=(self.kept,), keystores=self.keystores, drills=whole.restores.drills
-        )
-        return replace(whole, snapshots=backups, restores=restores)
-
-    def furnish_consul(self):
-        """Keys, a session, tokens, an auth method, the canary."""
-        self.asked.furnish()
-        self.kept.write(Canary(CLUSTER, wall_clock().replace(microsecond=0) - timedelta(seconds=1)))
-
-    def paths(self):
-        return self.asked.ask(Step("GET", "kv/?keys")).json()
+from tests.contract.consul.script import Step
+from tests.contract.restore.consul_theatre import ConsulTheatre
 
 
 @pytest.fixture(params=["stand-in", "real"])

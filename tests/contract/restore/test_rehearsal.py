@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from keeper.controllers import rehearsal
+from keeper.controllers import rehearsal, snapshot
 from keeper.core import rehearsals
 from keeper.core.canaries import Canary
 from keeper.core.messages import Controller, Kind, Message
@@ -14,7 +14,11 @@ from keeper.core.snapshots import parse_stem, rehearsal_record
 from keeper.errors import Gone, Permanent
 from keeper.nomad.restoring import NomadCanaries
 from keeper.nomad.session import NomadSession
+from lab.ca import Authority
 from lab.clock import wall_clock
+from lab.consul.server import ConsulLab
+from tests.contract.consul.script import Step
+from tests.contract.restore.consul_theatre import ConsulTheatre
 
 
 class Drills:
@@ -41,13 +45,16 @@ class Drills:
 
     def finish(self, theatre, **changes):
         _, meta = self.asked[-1]
-        items = theatre.canaries.read()
+        self.leave(meta, theatre.observe().counts, theatre.canaries.read(), **changes)
+
+    def leave(self, meta, counts, items, **changes):
+        """Leave a drill's verdict."""
         body = {
             "snapshot": meta["snapshot"],
             "isolated": True,
             "interfaces": ["lo"],
             "restored": True,
-            "counts": dict(theatre.observe().counts),
+            "counts": dict(counts),
             "leader": "127.0.0.1:4647",
             "canary_job": items["refreshed"] if items else None,
             "canary": items,
@@ -176,3 +183,88 @@ def test_a_damaged_memory_costs_one_more_rehearsal(theatre, drills):
     theatre.records.save(rehearsals.RECORD, b"{", version=None)
 
     assert f"rehearses {stem}" in tick(theatre, drills).sentence
+
+
+# Consul --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def both(theatre, tmp_path):
+    """A Nomad and a Consul, furnished, in one world."""
+    with ConsulLab(Authority.create(tmp_path / "consul", wall_clock())) as server:
+        stage = ConsulTheatre(theatre.side, server, with_nomad=True)
+        stage.furnish()
+        stage.furnish_consul()
+        yield stage
+
+
+def newest(stage):
+    """Take a snapshot of both; their stems by product."""
+    message = Message(Kind.NUDGE, Controller.SNAPSHOT, "test", wall_clock(), "test", {"take": True})
+    outcome = snapshot.run(stage.world, message)
+    assert not outcome.problems, outcome.problems
+    return {manifest.name.product: manifest.name.stem for manifest in outcome.taken}
+
+
+def test_both_products_are_rehearsed_each_with_its_own_verdict(both, drills):
+    stems = newest(both)
+
+    assert {f"rehearses {stem}" for stem in stems.values()} <= set(tick(both, drills).sentence.split("; "))
+    metas = {meta["snapshot"]: meta for _, meta in drills.asked}
+    assert metas.keys() == set(stems.values())
+    drills.leave(metas[stems["nomad"]], both.observe().counts, both.canaries.read())
+    drills.leave(metas[stems["consul"]], both.consul.observe().counts, both.kept.read(), canary_job=None)
+    said = tick(both, drills).sentence
+
+    assert all(f"{stem} was restored and is whole" in said for stem in stems.values())
+    assert [record(both, stem)["passed"] for stem in stems.values()] == [True, True]
+    assert tick(both, drills).sentence == "nothing is due"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"canary": None, "trouble": "404"}, "the canary key cannot be read: 404"),
+        (
+            {"canary": {"cluster": "prod", "refreshed": "2026-03-01T12:00:00Z", "proof": "x"}},
+            "the canary key does not prove",
+        ),
+        ({}, "keys: 2 found, 3 expected"),
+        ({"interfaces": ["eth0", "lo"]}, "a way out"),
+        ({"restored": False, "problem": "Consul refused the archive: 500 EOF"}, "nothing was restored: Consul refused"),
+    ],
+)
+def test_a_consul_that_did_not_come_back_whole_is_told(both, drills, changes, said):
+    stem = newest(both)["consul"]
+    tick(both, drills)
+    (meta,) = [meta for _, meta in drills.asked if meta["snapshot"] == stem]
+    drills.leave(meta, both.consul.observe().counts | {"keys": 2}, both.kept.read(), canary_job=None, **changes)
+
+    outcome = tick(both, drills)
+
+    assert record(both, stem)["passed"] is False
+    assert any(said in problem and stem in problem for problem in outcome.problems)
+
+
+def test_a_consul_token_that_may_not_keep_the_key_stops_nothing_of_nomads(both, drills):
+    both.be("reader")
+    both.store.now = lambda: wall_clock() + timedelta(days=2)
+    both.asked.ask(Step("PUT", "kv/keeper/canary", body="spoilt"))
+
+    outcome = tick(both, drills)
+
+    (problem,) = outcome.problems
+    assert 'key "keeper/canary" { policy = "write" }' in problem
+    assert "consul-restore-token" in problem
+
+
+def test_old_snapshots_of_consul_are_read_anew_too(both, drills):
+    old = newest(both)
+    both.store.now = lambda: wall_clock() + timedelta(seconds=2)
+    newest(both)
+    read = set()
+    for hours in range(1, 30):
+        both.store.now = lambda hours=hours: wall_clock() + timedelta(days=2 * hours, hours=hours)
+        sentence = tick(both, drills).sentence
+        read |= {stem for stem in old.values() if f"read {stem} anew" in sentence}
+    assert read == set(old.values())
