@@ -39,11 +39,16 @@ class Batch:
 
     index: int
     cause: str
-    writes: list[Write] = field(default_factory=list)
+    writes: dict[tuple[str, Hashable], Write] = field(default_factory=dict)
+
+    def add(self, key: Hashable, write: Write) -> None:
+        """Note a write. What one index writes several times is one change: from the first state to the last."""
+        known = self.writes.get((write.table, key))
+        self.writes[write.table, key] = write if known is None else write._replace(old=known.old)
 
     def events(self) -> list[Record]:
         """Make the events of this batch, in the order of the writes."""
-        made = [_event(self, write) for write in self.writes]
+        made = [_event(self, write) for write in self.writes.values()]
         return [event for event in made if event is not None]
 
 
@@ -56,16 +61,16 @@ class EventBroker:
         self.total = 0
         store.subscribe(self._heard)
 
-    def _heard(self, index: int, table: str, _key: Hashable, old: Record | None, new: Record | None) -> None:
+    def _heard(self, index: int, table: str, key: Hashable, old: Record | None, new: Record | None) -> None:
         if table not in _MAKERS:
             return
-        cause = str(self._store.cause or "") or _default_cause(table, new)
+        cause = str(self._store.cause) if self._store.cause is not None else _default_cause(table, new)
         if not cause or (new is None and table not in _TOLD_WHEN_DELETED):
             return
         if not self._batches or self._batches[-1].index != index:
             self._batches.append(Batch(index, cause))
             self.total += 1
-        self._batches[-1].writes.append(Write(table, old, new))
+        self._batches[-1].add(key, Write(table, old, new))
 
     def start(self, index: int) -> int:
         """Answer where a subscription begins: at the oldest batch kept, or with an index at the closest one."""

@@ -16,6 +16,7 @@ from lab.nomad.acl.rules import InvalidRules, as_json, read_rules
 from lab.nomad.acl.validate import token_problems
 from lab.nomad.http.gotext import parse_rfc3339, rfc3339
 from lab.nomad.model.errors import Refusal, multierror
+from lab.nomad.model.words import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -87,7 +88,7 @@ class AclBook:
         record = self._new_token({"Name": "Bootstrap Token", "Type": "management", "Global": True})
         record["SecretID"] = secret or record["SecretID"]
         self.reset_index = None
-        with self._store.transaction():
+        with self._store.transaction(Cause.SILENT):
             self._store.put(META, "bootstrap", {})
             return self._store.put(TOKENS, record["AccessorID"], _hashed_token(record))
 

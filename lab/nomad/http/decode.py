@@ -21,11 +21,24 @@ _INTEGERS = frozenset({"int", "int32", "int64", "uint64", "uint8", "time.Duratio
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """A Go struct: its name and the kinds of its fields. Unknown fields of a body are dropped unless `open`."""
+    """A Go struct: its name and the kinds of its fields. Unknown fields of a body are dropped unless `open`.
+
+    The name may say its package (`structs.NodePool`), else it is `api`; a struct without a name is written out in full.
+    """
 
     name: str
     fields: Mapping[str, Kind]
     open: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The type as Go's errors write it."""
+        return self.name if "." in self.name or " " in self.name else f"api.{self.name}"
+
+    @property
+    def short(self) -> str:
+        """The name as it stands before one of its fields, "" for a struct without a name."""
+        return "" if " " in self.name else self.name.rpartition(".")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +94,13 @@ def _fit(value: Any, kind: Kind, struct: str, path: str) -> Any:  # noqa: ANN401
 
 def _fit_struct(value: Any, kind: Struct, struct: str, path: str) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     if not isinstance(value, dict):
-        raise _mismatch(value, f"api.{kind.name}", struct, path)
+        raise _mismatch(value, kind.shown, struct, path)
     names = {name.lower(): name for name in kind.fields}
     fitted: dict[str, Any] = {}
     for given, item in value.items():
         name = names.get(given.lower())
         if name is not None:
-            fitted[name] = _fit(item, kind.fields[name], kind.name, f"{path}.{name}" if path else name)
+            fitted[name] = _fit(item, kind.fields[name], kind.short, f"{path}.{name}" if path else name)
         elif kind.open:
             fitted[given] = item
     return fitted
@@ -111,7 +124,7 @@ def _fit_scalar(value: Any, kind: str, struct: str, path: str) -> Any:  # noqa: 
 
 def _shown(kind: Kind) -> str:
     if isinstance(kind, Struct):
-        return f"*api.{kind.name}"
+        return f"*{kind.shown}"
     if isinstance(kind, ListOf):
         return f"[]{_shown(kind.item)}"
     if isinstance(kind, MapOf):

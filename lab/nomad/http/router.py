@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lab.nomad.http.call import NOTHING, Answer, Call
 from lab.nomad.http.endpoints.table import ROUTES
 from lab.nomad.http.message import JSON_TYPE, TEXT_TYPE, Request, Response, encode
+from lab.nomad.http.mux import before_handlers, with_cross_origin
 from lab.nomad.model.errors import Refusal
 from lab.nomad.servers import NoLeader, ServerFace
 
@@ -31,9 +32,16 @@ class Router:
     def handle(self, request: Request) -> Response:
         """Answer a request. Blocking queries are answered as things stand; see `Response.tables` for waiting."""
         self.answered += 1
+        ahead = before_handlers(request, ROUTES)
+        if ahead is not None:
+            return ahead
         route, rest = find(request.path)
         if route is None:
             return Response(404)
+        response = self._handle(request, route, rest)
+        return with_cross_origin(request, response) if route.cross_origin else response
+
+    def _handle(self, request: Request, route: Route, rest: str) -> Response:
         call = Call(self.region, self.face, request, rest)
         try:
             with self.region.store.lock:

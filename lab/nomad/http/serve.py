@@ -261,7 +261,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, response: Response) -> None:
         body, headers = response.body, dict(response.headers)
-        headers["Vary"] = "Accept-Encoding"
         if "gzip" in self.headers.get("Accept-Encoding", "") and body and response.status == 200:
             body, headers["Content-Encoding"] = gzip.compress(body, compresslevel=1), "gzip"
         self._head(response.status, headers)
@@ -274,12 +273,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response_only(status)
+        self.send_header("Vary", "Accept-Encoding")
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Date", self.date_time_string())
 
     def _stream(self, response: Response, wanted: Subscription) -> None:
-        self._head(200, {**response.headers, "Vary": "Accept-Encoding", "Transfer-Encoding": "chunked"})
+        self._head(200, {**response.headers, "Transfer-Encoding": "chunked"})
         self.end_headers()
         self.close_connection = True
         feed = Feed(self._agent.router, wanted, self._agent.stopped)

@@ -53,11 +53,13 @@ def update_deployment(state: State, update: Record) -> Record | None:
 def mark_stable(state: State, key: tuple[str, str], version: int, *, stable: bool) -> None:
     """Say of a job version whether it is known to work."""
     job = state.store.get(Table.JOBS, key)
-    if job is not None and job["Version"] == version and job["Stable"] != stable:
-        state.store.put(Table.JOBS, key, {**job, "Stable": stable})
     kept = state.store.get(Table.JOB_VERSIONS, (*key, version))
-    if kept is not None and kept["Stable"] != stable:
-        state.store.put(Table.JOB_VERSIONS, (*key, version), {**kept, "Stable": stable})
+    if kept is None or kept["Stable"] == stable:
+        return
+    if job is not None and job["Version"] == version:
+        kept = job = {**job, "Stable": stable}  # the current version is written as the job stands now
+        state.store.put(Table.JOBS, key, job)
+    state.store.put(Table.JOB_VERSIONS, (*key, version), {**kept, "Stable": stable})
 
 
 def _link(state: State, plan: Plan) -> None:

@@ -96,11 +96,10 @@ class Clients:
             seen: set[tuple[str, str]] = set()
             fresh = [e for e in evals if (e["Namespace"], e["JobID"]) not in seen and not _note(seen, e)]
             self._state.put_evals(fresh)
-        node = store.get(Table.NODES, node_id)
-        if node is None:
-            return
-        store.amend(Table.NODES, node_id, {**node, "LastAllocUpdateIndex": store.index})
-        if any(updates[i]["ClientStatus"] in CLIENT_TERMINAL for i in known):
+            node = store.get(Table.NODES, node_id)
+            if node is not None:
+                store.amend(Table.NODES, node_id, {**node, "LastAllocUpdateIndex": store.index})
+        if node is not None and any(updates[i]["ClientStatus"] in CLIENT_TERMINAL for i in known):
             self._engine.wake_class(node["ComputedClass"], node_id)
 
     def _eval_for(self, alloc: Record, update: Record, now: int) -> Record | None:

@@ -42,3 +42,18 @@ def keep_counts(known: Record, job: Record) -> None:
     counts = {group["Name"]: group["Count"] for group in known["TaskGroups"]}
     for group in job["TaskGroups"]:
         group["Count"] = counts.get(group["Name"], group["Count"])
+
+
+def forbidden_drivers(job: Record, namespace: Record) -> list[str]:
+    """Say which drivers of a job its namespace does not allow, one sentence each."""
+    rules = namespace.get("Capabilities") or {}
+    allowed, denied = rules.get("EnabledTaskDrivers") or (), rules.get("DisabledTaskDrivers") or ()
+    used = dict.fromkeys(task["Driver"] for group in job["TaskGroups"] for task in group["Tasks"] or ())
+    wrong = [driver for driver in used if (allowed and driver not in allowed) or driver in denied]
+    if not wrong:
+        return []
+    noun = "driver" if len(wrong) == 1 else "drivers"
+    verb = "is" if len(wrong) == 1 else "are"
+    names = " ".join(f'"{driver}"' for driver in wrong)
+    shown = names if len(wrong) == 1 else f"[{names}]"
+    return [f'used task {noun} {shown} {verb} not allowed in namespace "{job["Namespace"]}"']

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lab.nomad.model.canonical import canonical_job
 from lab.nomad.model.errors import Refusal, several
 from lab.nomad.model.evaluations import new_evaluation
-from lab.nomad.model.job_rules import check_update, enforce, keep_counts
+from lab.nomad.model.job_rules import check_update, enforce, forbidden_drivers, keep_counts
 from lab.nomad.model.state import waits_for_dispatch
 from lab.nomad.model.stopping import in_a_hurry
 from lab.nomad.model.store import Table
@@ -55,6 +55,9 @@ class Jobs:
             raise several([f'job "{job["ID"]}" is in nonexistent namespace "{job["Namespace"]}"'])
         if store.get(Table.NODE_POOLS, job["NodePool"]) is None:
             raise several([f'job "{job["ID"]}" is in nonexistent node pool "{job["NodePool"]}"'])
+        forbidden = forbidden_drivers(job, store.get(Table.NAMESPACES, job["Namespace"]) or {})
+        if forbidden:
+            raise several(forbidden)
         config = store.get(Table.SCHEDULER_CONFIG, "scheduler_config") or {}
         return job, warnings_of(job, oversubscription=bool(config.get("MemoryOversubscriptionEnabled")))
 

@@ -60,8 +60,8 @@ class State:
     def delete_job(self, key: JobKey) -> None:
         """Remove a job with its versions, summary and scaling events."""
         job = self.store.delete(Table.JOBS, key)
-        if job is not None and job["ParentID"]:
-            self._count_child(job, job["Status"], None)
+        if job is not None and job["ParentID"] and job["Status"] != JobStatus.DEAD:
+            self._count_child(job, job["Status"], JobStatus.DEAD)
         for version in self.store.by(Table.JOB_VERSIONS, "job", key):
             self.store.delete(Table.JOB_VERSIONS, (*key, version["Version"]))
         for table in (Table.JOB_SUMMARIES, Table.SCALING_EVENTS, Table.PERIODIC_LAUNCHES):

@@ -71,7 +71,7 @@ class Store:
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.index = 0
-        self.cause = ""
+        self.cause: str | None = None
         self._tables: defaultdict[str, dict[Hashable, Record]] = defaultdict(dict)
         self._sorted: dict[str, list[Hashable]] = {}
         self._secondary: defaultdict[tuple[str, str, Hashable], dict[Hashable, Record]] = defaultdict(dict)
@@ -83,10 +83,10 @@ class Store:
         self._before: tuple[int, dict[str, int]] = (0, {})
 
     @contextmanager
-    def transaction(self, cause: str = "") -> Iterator[None]:
+    def transaction(self, cause: str | None = None) -> Iterator[None]:
         """Make all writes inside one index. Re-entrant; an exception undoes the whole outermost transaction.
 
-        `cause` says which kind of write it is (`words.Cause`); listeners read it as `store.cause` during the commit.
+        `cause` says which kind of write it is (`words.Cause`, None when the caller does not care); listeners read it as `store.cause` during the commit.
         """
         with self.lock:
             if not self._depth:
@@ -177,10 +177,12 @@ class Store:
         self._hooks[table].append(hook)
 
     def amend(self, table: str, key: Hashable, record: Record) -> None:
-        """Replace a record without moving any index or telling anybody: for what the API must not wake readers for."""
-        with self.lock:
+        """Replace a record that keeps its ModifyIndex; the table's index moves and listeners are told as by `put`."""
+        with self.transaction():
+            self._open_index(table)
             old = self._tables[table].get(key)
             self._replace(table, key, old, record)
+            self._written.append((table, key, old, record))
 
     def touch(self, table: str) -> int:
         """Move a table's index without changing a record, as an empty Raft entry does; answer the index."""

@@ -21,7 +21,6 @@ STAND_IN: Table = {
     ("02-demand", 83): _FIRST_NODE,
     **{("02-demand", number): _STARTS for number in (155, 156, 157)},
     ("04-drain", 75): _PLACEMENT,
-    **{("05-node-lifecycle", number): _PLACEMENT for number in (5, 8, 9)},
     **{("05-node-lifecycle", number): _MOMENT for number in (11, 12)},
     ("05-node-lifecycle", 20): "the last event says that the node registered again, a real one's says by heartbeat",
     **{("05-node-lifecycle", number): _LOST for number in (27, 29, 35, 38)},

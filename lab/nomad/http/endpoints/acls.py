@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _LINK = Struct("ACLTokenRoleLink", {"ID": "string", "Name": "string"})
 _TOKEN = Struct(
-    "ACLToken",
+    "struct { ExpirationTTL interface {}; Hash string; *structs.Alias }",
     {
         "AccessorID": "string",
         "SecretID": "string",
@@ -30,7 +30,7 @@ _TOKEN = Struct(
     },
 )
 _POLICY = Struct(
-    "ACLPolicy",
+    "structs.ACLPolicy",
     {
         "Name": "string",
         "Description": "string",
@@ -39,7 +39,7 @@ _POLICY = Struct(
     },
 )
 _ROLE = Struct(
-    "ACLRole",
+    "structs.ACLRole",
     {
         "ID": "string",
         "Name": "string",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lab.nomad.http.call import Answer
@@ -14,6 +16,8 @@ from lab.nomad.model.words import Cause
 from lab.nomad.servers import ClientFace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lab.nomad.http.call import Call
     from lab.nomad.model.store import Record
 
@@ -123,21 +127,101 @@ def collect(call: Call) -> Answer:
 def allocation(call: Call) -> Answer:
     """Do something with one allocation at its client: statistics, restart, signal, garbage collection."""
     parts = call.rest.split("/")
-    if len(parts) != 2 or parts[1] not in {"stats", "restart", "signal", "gc", "checks"}:
+    action = _ALLOC_ACTIONS.get(parts[1]) if len(parts) == 2 else None
+    if action is None:
         raise Refusal(404, "resource not found")
+    body = action.body(call)
     rights = call.rights
     uuid_of(parts[0], "alloc")
     alloc = call.store.get(Table.ALLOCS, parts[0].lower())
     if alloc is None:
         raise Refusal(404, f'Unknown allocation "{parts[0]}"')
-    reading = parts[1] in {"stats", "checks"}
-    capability = "read-job" if reading else "submit-job" if parts[1] == "gc" else "alloc-lifecycle"
-    call.may(rights.namespace(alloc["Namespace"], capability))
-    if parts[1] == "stats":
-        return Answer(_alloc_stats(call, alloc))
-    if parts[1] == "restart":
-        return Answer({"Index": 0})
-    return Answer({} if reading else {"Index": 0})
+    call.may(rights.namespace(alloc["Namespace"], action.capability))
+    return action.answer(call, alloc, body)
+
+
+def _no_body(_call: Call) -> dict[str, Any]:
+    return {}
+
+
+def _restart_body(call: Call) -> dict[str, Any]:
+    call.only("PUT", "POST")
+    try:
+        return call.body(_RESTART) or {}
+    except Refusal as refusal:
+        raise Refusal(500, refusal.text) from refusal
+
+
+def _signal_body(call: Call) -> dict[str, Any]:
+    call.only("PUT", "POST")
+    try:
+        return call.body(_SIGNAL) or {}
+    except Refusal as refusal:
+        raise Refusal(400, f"Failed to decode body: {refusal.text}") from refusal
+
+
+def _exec_body(call: Call) -> dict[str, Any]:
+    try:
+        return {"command": json.loads(call.request.value("command"))}
+    except ValueError as exc:
+        raise Refusal(500, "failed to marshal command into json: unexpected end of JSON input") from exc
+
+
+def _show_stats(call: Call, alloc: Record, _body: dict[str, Any]) -> Answer:
+    return Answer(_alloc_stats(call, alloc))
+
+
+def _show_checks(_call: Call, _alloc: Record, _body: dict[str, Any]) -> Answer:
+    return Answer(None)  # no group here has services, so nothing is checked
+
+
+def _restart(_call: Call, alloc: Record, body: dict[str, Any]) -> Answer:
+    task = body.get("TaskName") or ""
+    if task and body.get("AllTasks"):
+        raise Refusal(500, "task name cannot be set when restarting all tasks")
+    if task and task not in alloc["AllocatedResources"]["Tasks"]:
+        raise Refusal(500, f"Could not find task runner for task: {task}")
+    return Answer({"Index": 0})
+
+
+def _signal(_call: Call, alloc: Record, body: dict[str, Any]) -> Answer:
+    task = body.get("Task") or ""
+    if task and task not in alloc["AllocatedResources"]["Tasks"]:
+        raise Refusal(500, "Task not found")
+    if alloc["ClientStatus"] != "running":
+        raise Refusal(500, "Task not running")
+    return Answer({"Index": 0})
+
+
+def _collect_one(_call: Call, alloc: Record, _body: dict[str, Any]) -> Answer:
+    if alloc["ClientStatus"] in {"running", "pending"}:
+        raise Refusal(500, "No such allocation on client, or allocation not eligible for GC")
+    return Answer()
+
+
+def _exec(_call: Call, _alloc: Record, _body: dict[str, Any]) -> Answer:
+    raise Refusal(501, "the stand-in runs no processes: there is nothing to execute a command in")
+
+
+@dataclass(frozen=True, slots=True)
+class _AllocAction:
+    """What may be done with an allocation: how its body is read, the right it needs, what it answers."""
+
+    capability: str
+    body: Callable[[Call], dict[str, Any]]
+    answer: Callable[[Call, Record, dict[str, Any]], Answer]
+
+
+_RESTART = Struct("struct { TaskName string; AllTasks bool }", {"TaskName": "string", "AllTasks": "bool"})
+_SIGNAL = Struct("structs.AllocSignalRequest", {"Task": "string", "Signal": "string"})
+_ALLOC_ACTIONS = {
+    "stats": _AllocAction("read-job", _no_body, _show_stats),
+    "checks": _AllocAction("read-job", _no_body, _show_checks),
+    "restart": _AllocAction("alloc-lifecycle", _restart_body, _restart),
+    "signal": _AllocAction("alloc-lifecycle", _signal_body, _signal),
+    "gc": _AllocAction("submit-job", _no_body, _collect_one),
+    "exec": _AllocAction("alloc-exec", _exec_body, _exec),
+}
 
 
 def _alloc_stats(call: Call, alloc: Record) -> dict[str, Any]:

@@ -44,6 +44,8 @@ def deployment(call: Call) -> Answer:
         if call.rest.startswith(prefix):
             return handler(call, call.rest.removeprefix(prefix))
     call.only("GET")
+    if not call.rest:
+        raise Refusal(500, "missing deployment ID")
     return call.one(_known(call, call.rest, "read-job"), "deployment not found", Table.DEPLOYMENTS)
 
 
@@ -67,24 +69,26 @@ def _allocations(call: Call, ident: str) -> Answer:
     return call.read([alloc_stub(alloc) for alloc in allocs], Table.ALLOCS)
 
 
-_REQUEST = Struct(
-    "DeploymentRequest",
+_PAUSE = Struct("structs.DeploymentPauseRequest", {"DeploymentID": "string", "Pause": "bool"})
+_PROMOTE = Struct(
+    "structs.DeploymentPromoteRequest", {"DeploymentID": "string", "All": "bool", "Groups": ListOf("string")}
+)
+_HEALTH = Struct(
+    "structs.DeploymentAllocHealthRequest",
     {
         "DeploymentID": "string",
-        "Pause": "bool",
-        "All": "bool",
-        "Groups": ListOf("string"),
         "HealthyAllocationIDs": ListOf("string"),
         "UnhealthyAllocationIDs": ListOf("string"),
     },
 )
+_UNBLOCK = Struct("structs.DeploymentUnblockRequest", {"DeploymentID": "string"})
 
 
-def _target(call: Call, ident: str, *, with_body: bool = True) -> dict[str, Any]:
+def _target(call: Call, ident: str, kind: Struct | None) -> dict[str, Any]:
     call.only("PUT", "POST")
     body: dict[str, Any] = {}
-    if with_body:
-        body = call.body(_REQUEST) or {}
+    if kind is not None:
+        body = call.body(kind) or {}
         if not body.get("DeploymentID"):
             raise Refusal(400, "DeploymentID must be specified")
         if body["DeploymentID"] != ident:
@@ -99,26 +103,31 @@ def _target(call: Call, ident: str, *, with_body: bool = True) -> dict[str, Any]
 
 
 def _fail(call: Call, ident: str) -> Answer:
-    _target(call, ident, with_body=False)
+    _target(call, ident, None)
     result = call.cluster.fail_deployment(ident)
     return call.written(result, result["Index"])
 
 
 def _pause(call: Call, ident: str) -> Answer:
-    body = _target(call, ident)
+    body = _target(call, ident, _PAUSE)
     result = call.cluster.pause_deployment(ident, pause=bool(body.get("Pause")))
     return call.written(result, result["Index"])
 
 
 def _promote(call: Call, ident: str) -> Answer:
-    body = _target(call, ident)
+    body = _target(call, ident, _PROMOTE)
     groups = None if body.get("All") else body.get("Groups") or []
     result = call.cluster.promote_deployment(ident, groups=groups)
     return call.written(result, result["Index"])
 
 
+def _unblock(call: Call, ident: str) -> Answer:
+    _target(call, ident, _UNBLOCK)
+    raise Refusal(500, "can't unblock a deployment that is not blocked")
+
+
 def _health(call: Call, ident: str) -> Answer:
-    body = _target(call, ident)
+    body = _target(call, ident, _HEALTH)
     result = call.cluster.set_health(
         ident, well=body.get("HealthyAllocationIDs") or [], unwell=body.get("UnhealthyAllocationIDs") or []
     )
@@ -131,4 +140,5 @@ _ACTIONS: dict[str, Callable[[Call, str], Answer]] = {
     "pause/": _pause,
     "promote/": _promote,
     "allocation-health/": _health,
+    "unblock/": _unblock,
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lab.nomad.http.call import NOTHING
 from lab.nomad.http.decode import MapOf, Struct, decode
 from lab.nomad.http.endpoints.job_extras import SUBMISSIONS, check_prior_version, mark_stable, scale_status
-from lab.nomad.http.endpoints.jobs import PLAN, SCALE, check_priority, given_job, register
+from lab.nomad.http.endpoints.jobs import PLAN, SCALE, check_priority, check_registrations, given_job, register
 from lab.nomad.http.gotext import parse_uint
 from lab.nomad.model.errors import Refusal
 from lab.nomad.model.store import Table
@@ -142,7 +142,7 @@ def _submission(call: Call, name: str) -> Answer:
 
 
 _EVALUATE = Struct(
-    "JobEvaluateRequest", {"JobID": "string", "EvalOptions": Struct("EvalOptions", {"ForceReschedule": "bool"})}
+    "structs.JobEvaluateRequest", {"JobID": "string", "EvalOptions": Struct("EvalOptions", {"ForceReschedule": "bool"})}
 )
 
 
@@ -178,7 +178,7 @@ def _force(call: Call, name: str) -> Answer:
 
 
 _DISPATCH = Struct(
-    "JobDispatchRequest",
+    "structs.JobDispatchRequest",
     {"JobID": "string", "Payload": "string", "Meta": MapOf("string"), "IdPrefixTemplate": "string"},
 )
 
@@ -189,6 +189,7 @@ def _dispatch(call: Call, name: str) -> Answer:
     if body.get("JobID") not in {None, "", name}:
         raise Refusal(400, "Job ID does not match")
     call.may(call.rights.namespace(call.namespace, "dispatch-job"))
+    check_registrations(call)
     result = call.cluster.dispatch_job(
         call.namespace,
         name,
@@ -200,8 +201,10 @@ def _dispatch(call: Call, name: str) -> Answer:
     return call.written(result, result["Index"])
 
 
-_REVERT = Struct("JobRevertRequest", {"JobID": "string", "JobVersion": "uint64", "EnforcePriorVersion": "uint64"})
-_STABLE = Struct("JobStabilityRequest", {"JobID": "string", "JobVersion": "uint64", "Stable": "bool"})
+_REVERT = Struct(
+    "structs.JobRevertRequest", {"JobID": "string", "JobVersion": "uint64", "EnforcePriorVersion": "uint64"}
+)
+_STABLE = Struct("structs.JobStabilityRequest", {"JobID": "string", "JobVersion": "uint64", "Stable": "bool"})
 
 
 def _named(call: Call, name: str, kind: Struct) -> dict[str, Any]:
@@ -239,6 +242,7 @@ def _scale(call: Call, name: str) -> Answer:
     if target.get("Job") not in {None, "", name}:
         raise Refusal(400, "job ID in payload did not match URL")
     call.may(call.rights.namespace(call.namespace, "scale-job", "submit-job"))
+    check_registrations(call)
     result = call.cluster.scale_job(
         call.namespace,
         name,

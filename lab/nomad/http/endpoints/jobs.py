@@ -181,9 +181,17 @@ def check_priority(priority: int) -> None:
         raise Refusal(400, "Eval priority must be between 1 and 100 inclusively")
 
 
+def check_registrations(call: Call) -> None:
+    """Refuse whoever is no manager while the scheduler configuration rejects new work."""
+    config = call.store.get(Table.SCHEDULER_CONFIG, "scheduler_config") or {}
+    if config.get("RejectJobRegistration") and not call.rights.management:
+        raise Refusal(403, "Job registration, dispatch, and scale are disabled by the scheduler configuration")
+
+
 def _may_submit(call: Call, job: dict[str, Any], body: dict[str, Any]) -> None:
     rights = call.rights
     call.may(rights.namespace(job["Namespace"], "submit-job"))
+    check_registrations(call)
     if body.get("PolicyOverride"):
         call.may(rights.namespace(job["Namespace"], "sentinel-override"))
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from lab.nomad.acl.book import digest
 from lab.nomad.http.decode import ListOf, MapOf, Struct
 from lab.nomad.http.gotext import quote
-from lab.nomad.http.lists import page
 from lab.nomad.model.errors import Refusal, multierror
 from lab.nomad.model.store import Table
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from lab.nomad.model.store import Record
 
 _NAMESPACE = Struct(
-    "Namespace",
+    "structs.Namespace",
     {
         "Name": "string",
         "Description": "string",
@@ -41,8 +40,7 @@ def namespaces(call: Call) -> Answer:
         for record in call.store.rows(Table.NAMESPACES)
         if record["Name"].startswith(prefix) and rights.any_in_namespace(record["Name"])
     ]
-    shown, token = page(call, records, lambda record: record["Name"], _shown)
-    return call.read(shown, Table.NAMESPACES, next_token=token)
+    return call.read([_shown(record) for record in records], Table.NAMESPACES)  # this list has no pages and no filter
 
 
 def _shown(record: Record) -> dict[str, Any]:
@@ -90,12 +88,16 @@ def _write(call: Call, name: str) -> Answer:
         "Description": description,
         "Quota": body.get("Quota") or "",
         "Meta": body.get("Meta"),
-        "Capabilities": body.get("Capabilities"),
+        "Capabilities": _capabilities(body.get("Capabilities")),
         "NodePoolConfiguration": None,
         "Hash": digest(given, description, *(f"{k}{v}" for k, v in sorted((body.get("Meta") or {}).items()))),
     }
     call.store.put(Table.NAMESPACES, given, record)
     return call.written()
+
+
+def _capabilities(given: Record | None) -> Record | None:
+    return given and {name: given.get(name) for name in ("DisabledTaskDrivers", "EnabledTaskDrivers")}
 
 
 def _delete(call: Call, name: str) -> Answer:
@@ -106,6 +108,5 @@ def _delete(call: Call, name: str) -> Answer:
     if live:
         text = f'namespace "{name}" has non-terminal jobs in regions: [{call.region.name}]'
         raise Refusal(500, multierror([text]))
-    if call.store.delete(Table.NAMESPACES, name) is None:
-        raise Refusal(500, "namespace not found")
+    call.store.delete(Table.NAMESPACES, name)  # one that is not there is no error
     return call.written()

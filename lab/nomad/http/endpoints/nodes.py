@@ -26,7 +26,7 @@ _DRAIN = Struct(
         "Meta": MapOf("string"),
     },
 )
-_ELIGIBILITY = Struct("NodeUpdateEligibilityRequest", {"NodeID": "string", "Eligibility": "string"})
+_ELIGIBILITY = Struct("structs.NodeUpdateEligibilityRequest", {"NodeID": "string", "Eligibility": "string"})
 
 
 def nodes(call: Call) -> Answer:
@@ -35,8 +35,14 @@ def nodes(call: Call) -> Answer:
     resources, names = node_fields(call)
     call.may(call.rights.read("node"))
     records = with_prefix(call, call.store.rows(Table.NODES), "node")
-    stubs, token = page(call, records, by_id, lambda node: node_stub(node, resources=resources, os=names))
+    # What the API calls Drain is made when a node is shown: filters do not know it.
+    plain = [{name: value for name, value in node.items() if name != "Drain"} for node in records]
+    stubs, token = page(call, plain, by_id, lambda node: node_stub(_drained(node), resources=resources, os=names))
     return call.read(stubs, Table.NODES, next_token=token)
+
+
+def _drained(node: Record) -> Record:
+    return {**node, "Drain": node["DrainStrategy"] is not None}
 
 
 def node_fields(call: Call) -> tuple[bool, bool]:
@@ -135,7 +141,7 @@ def _evaluate(call: Call, ident: str) -> Answer:
     call.only("PUT", "POST")
     _write(call, ident, "evaluation")
     result = call.cluster.evaluate_node(ident)
-    return call.written(_node_update(result) | _server_info(call), result["Index"])
+    return call.written(_node_update(result) | _server_info(call, ident), result["Index"])
 
 
 def _node_update(result: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +161,7 @@ def _node_update(result: dict[str, Any]) -> dict[str, Any]:
 QUERY_META = {"KnownLeader": False, "LastContact": 0, "NextToken": ""}
 
 
-def _server_info(call: Call) -> dict[str, Any]:
+def _server_info(call: Call, ident: str) -> dict[str, Any]:
     leader = call.region.servers.leader
     servers = [
         {
@@ -169,7 +175,7 @@ def _server_info(call: Call) -> dict[str, Any]:
     return {
         "LeaderRPCAddr": leader.rpc if leader else "",
         "NumNodes": call.store.count(Table.NODES),
-        "SchedulingEligibility": "eligible",
+        "SchedulingEligibility": (_known(call, ident) or {}).get("SchedulingEligibility", ""),
         "Servers": servers,
     }
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lab.nomad.servers import Server
 
 _AUTOPILOT = Struct(
-    "AutopilotConfiguration",
+    "struct { LastContactThreshold string; ServerStabilizationTime string; *api.Alias }",
     {
         "CleanupDeadServers": "bool",
         "LastContactThreshold": "any",
@@ -203,6 +203,7 @@ def keyring(call: Call) -> Answer:
     method = call.request.method
     if call.rest.startswith("keys"):
         call.only("GET")
+        _ = call.rights  # any token will do, also none, but no bad one
         return call.read(call.store.rows(ROOT_KEYS), ROOT_KEYS)
     if call.rest.startswith("key"):
         call.only("DELETE")

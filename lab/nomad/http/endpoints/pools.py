@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lab.nomad.model.store import Record
 
 _POOL = Struct(
-    "NodePool",
+    "structs.NodePool",
     {
         "Name": "string",
         "Description": "string",

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from lab.nomad.model.store import Record
 
 LIMIT = 20
-_SEARCH = Struct("SearchRequest", {"Prefix": "string", "Context": "string", "Namespace": "string", "Region": "string"})
-_FUZZY = Struct("FuzzySearchRequest", {"Text": "string", "Context": "string", "Namespace": "string"})
+_SEARCH = Struct(
+    "structs.SearchRequest", {"Prefix": "string", "Context": "string", "Namespace": "string", "Region": "string"}
+)
+_FUZZY = Struct("structs.FuzzySearchRequest", {"Text": "string", "Context": "string", "Namespace": "string"})
 
 _TABLES: dict[str, str] = {
     "allocs": Table.ALLOCS,
@@ -57,9 +59,7 @@ def _contexts(call: Call, context: str, namespace: str) -> list[str]:
             raise Refusal(500, f'context must be one of {known}; got "{context}"')
         call.may(_sufficient(call, context, namespace))
         return [context]
-    usable = [name for name in _TABLES if _sufficient(call, name, namespace)]
-    call.may(bool(usable))
-    return usable
+    return [name for name in _TABLES if _sufficient(call, name, namespace)]
 
 
 def _names(call: Call, context: str, namespace: str) -> Iterator[tuple[str, Record]]:
@@ -114,9 +114,9 @@ def fuzzy(call: Call) -> Answer:
     call.only("PUT", "POST")
     body: dict[str, Any] = call.body(_FUZZY) or {}
     text, namespace = (body.get("Text") or "").lower(), call.namespace
-    contexts = _contexts(call, body.get("Context") or "", namespace)
     if len(text) < 2:
         raise Refusal(500, f"fuzzy search query must be at least 2 characters, got {len(text)}")
+    contexts = _contexts(call, body.get("Context") or "", namespace)
     matches: dict[str, list[dict[str, Any]]] = {}
     truncated: dict[str, bool] = dict.fromkeys(contexts, False)
     for context in contexts:

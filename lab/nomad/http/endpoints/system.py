@@ -53,7 +53,8 @@ def scaling_policies(call: Call) -> Answer:
     """List the stubs of the scaling policies that stand in jobs."""
     call.only("GET")
     rights, namespace = call.rights, call.namespace
-    call.may(rights.namespace(namespace, "list-scaling-policies", "list-jobs", "read-job"))
+    reads = rights.namespace(namespace, "list-jobs") and rights.namespace(namespace, "read-job")
+    call.may(reads or rights.namespace(namespace, "list-scaling-policies"))
     wanted_job, wanted_type = call.request.value("job"), call.request.value("type")
     policies = [
         policy
@@ -100,6 +101,13 @@ def no_storage(call: Call) -> Answer:
     """List volumes or plugins: there are none, and a list of none names no index and asks for no right."""
     call.only("GET")
     return Answer([])
+
+
+def no_login(call: Call) -> Answer:
+    """Refuse to set up single sign-on or to log in with it: the stand-in has tokens only."""
+    call.only("PUT", "POST")
+    call.body()
+    raise Refusal(500, "the stand-in has no auth methods: use tokens")
 
 
 def none_of_kind(call: Call) -> Answer:

@@ -12,6 +12,7 @@ from lab.nomad.http.endpoints import (
     client,
     deployments,
     evaluations,
+    files,
     job,
     jobs,
     metrics,
@@ -33,16 +34,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One handler. `rpc`: a server is asked, so a leader is needed unless `stale` reads are allowed and asked for."""
+    """One handler. `rpc`: a server is asked, so a leader is needed unless `stale` reads are allowed and asked for.
+
+    `cross_origin`: pages of any origin may read the answers.
+    """
 
     handler: Handler
     rpc: bool = True
     stale: bool = True
     error_type: str = TEXT_TYPE
+    cross_origin: bool = False
 
 
 def _local(handler: Handler) -> Route:
     return Route(handler, rpc=False)
+
+
+def _browsed(handler: Handler) -> Route:
+    return Route(handler, cross_origin=True)
 
 
 ROUTES: dict[str, Route] = {
@@ -75,11 +84,17 @@ ROUTES: dict[str, Route] = {
     "/v1/acl/role": Route(acls.role_create),
     "/v1/acl/role/": Route(acls.role),
     "/v1/acl/auth-methods": Route(system.none_of_kind),
+    "/v1/acl/auth-method": Route(system.no_login),
     "/v1/acl/binding-rules": Route(system.none_of_kind),
-    "/v1/client/metadata": Route(client.metadata),
-    "/v1/client/stats": Route(client.stats),
+    "/v1/acl/binding-rule": Route(system.no_login),
+    "/v1/acl/oidc/auth-url": Route(system.no_login),
+    "/v1/acl/oidc/complete-auth": Route(system.no_login),
+    "/v1/acl/login": Route(system.no_login),
+    "/v1/client/metadata": _browsed(client.metadata),
+    "/v1/client/stats": _browsed(client.stats),
     "/v1/client/gc": Route(client.collect),
-    "/v1/client/allocation/": Route(client.allocation),
+    "/v1/client/allocation/": _browsed(client.allocation),
+    "/v1/client/fs/": _browsed(files.files),
     "/v1/agent/self": _local(agent.self_),
     "/v1/agent/join": _local(agent.join),
     "/v1/agent/members": _local(agent.members),
@@ -109,11 +124,13 @@ ROUTES: dict[str, Route] = {
     "/v1/namespaces": Route(namespaces.namespaces),
     "/v1/namespace": Route(namespaces.create),
     "/v1/namespace/": Route(namespaces.namespace),
-    "/v1/vars": Route(variables.variables),
-    "/v1/var/": Route(variables.variable),
+    "/v1/vars": _browsed(variables.variables),
+    "/v1/var/": _browsed(variables.variable),
     "/v1/quotas": _local(system.enterprise),
+    "/v1/quota": _local(system.enterprise),
     "/v1/quota/": _local(system.enterprise),
     "/v1/quota-usages": _local(system.enterprise),
     "/v1/sentinel/policies": _local(system.enterprise),
     "/v1/recommendations": _local(system.enterprise),
+    "/v1/recommendation": _local(system.enterprise),
 }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lab.nomad.http.call import Call
     from lab.nomad.model.store import Record
 
-_VARIABLE = Struct("VariableDecrypted", {"Namespace": "string", "Path": "string", "Items": MapOf("string")})
+_VARIABLE = Struct("structs.VariableDecrypted", {"Namespace": "string", "Path": "string", "Items": MapOf("string")})
 
 
 def variables(call: Call) -> Answer:
@@ -30,12 +30,18 @@ def variables(call: Call) -> Answer:
         for record in call.region.variables.all(call.namespace, call.request.value("prefix"))
         if rights.variable(record["Namespace"], record["Path"], "list")
     ]
-    stubs, token = page(call, records, _token, lambda record: shown(record, items=False))
+    # A filter sees metadata and data as two structs side by side; a variable's own fields are not among its names.
+    stubs, token = page(call, [{"VariableMetadata": r} for r in records], _token, _stub)
     return call.read(stubs, VARIABLES, index=max(1, call.store.table_index(VARIABLES)), next_token=token)
 
 
 def _token(record: Record) -> str:
-    return f"{record['Namespace']}.{record['Path']}"
+    known = record["VariableMetadata"]
+    return f"{known['Namespace']}.{known['Path']}"
+
+
+def _stub(record: Record) -> Record:
+    return shown(record["VariableMetadata"], items=False)
 
 
 def variable(call: Call) -> Answer:
