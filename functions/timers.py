@@ -30,3 +30,10 @@ def rehearsal(timer: func.TimerRequest) -> None:
     """Keep the canaries, rehearse the newest snapshot, read the verdicts."""
     cause = "timer past due" if timer.past_due else "timer"
     wiring.tick(Message(Kind.TIMER, Controller.REHEARSAL, cause, wiring.now(), "timer"))
+
+
+@bp.timer_trigger(arg_name="timer", schedule="%CERTIFICATES_SCHEDULE%", run_on_startup=False)
+def certificates(timer: func.TimerRequest) -> None:
+    """Make what machines wait for; renew what is old."""
+    cause = "timer past due" if timer.past_due else "timer"
+    wiring.tick(Message(Kind.TIMER, Controller.CERTIFICATES, cause, wiring.now(), "timer"))

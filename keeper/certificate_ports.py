@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from keeper.core.access import Entry, Kind, Token
 from keeper.core.certificates import Audience, Authority, Leaf
+from keeper.core.snapshots import Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,47 @@ class Authorities(Protocol):
         ...
 
 
+class AccessControl(Protocol):
+    """Access control of one product's servers, as the management token in the keeper's vault, which is read anew each time."""
+
+    @property
+    def product(self) -> Product:
+        """Whose it is."""
+        ...
+
+    def leads(self) -> bool:
+        """Whether a server leads; asked without a token. Raises `Unreachable` while nobody answers. One call."""
+        ...
+
+    def bootstrap(self, secret: str) -> bool:
+        """Make the first management token with that secret, a UUID; False when there has been one before. One call."""
+        ...
+
+    def manages(self) -> bool:
+        """Whether the servers take the token for a management token. One call."""
+        ...
+
+    def version(self) -> str:
+        """The release of the servers. One call."""
+        ...
+
+    def entries(self, wanted: Sequence[Entry]) -> Mapping[tuple[Kind, str], str]:
+        """The bodies of those that exist, spelled as `wanted` spells them. One call each, at most."""
+        ...
+
+    def write(self, entry: Entry) -> None:
+        """Make or change it. Repeating is harmless. One call or two."""
+        ...
+
+    def granted(self, names: Sequence[str]) -> Mapping[str, str]:
+        """The secrets of the tokens of those names, by name; the oldest where there are several. One call, and one for each."""
+        ...
+
+    def grant(self, token: Token) -> None:
+        """Make a token of that name. Repeating makes another. One call."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificates:
     """All that the certificates controller touches besides records and leases."""
@@ -81,3 +124,5 @@ class Certificates:
     authorities: Authorities
     fresh: Callable[[], bytes]
     """32 random bytes."""
+    access: Sequence[AccessControl] = ()
+    """Nomad's first: what Consul needs depends on its version."""

@@ -132,6 +132,11 @@ class Event(Enum):
         logging.INFO,
         "A shared key or a token was written; its place and why, never its value.",
     )
+    ACCESS_BOOTSTRAPPED = (
+        "access.bootstrapped",
+        logging.INFO,
+        "The first management token of Nomad or Consul was made; the name of the secret that it stands in.",
+    )
     CERTIFICATES_FAILED = (
         "certificates.failed",
         logging.ERROR,

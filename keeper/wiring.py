@@ -1,5 +1,6 @@
 """The composition root: the only module that names concrete adapters. Everything is made once per process, when first used."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from keeper import settings as _settings
+from keeper.azure.authority import VaultAuthorities
 from keeper.azure.corridor import StorageCorridor
 from keeper.azure.data_keys import VaultDataKeys
 from keeper.azure.identity import managed_identity
@@ -18,14 +20,20 @@ from keeper.azure.scale_sets import ScaleSetsArm
 from keeper.azure.secrets import VaultSecrets
 from keeper.azure.snapshots import BlobSnapshots
 from keeper.azure.storage import Container
+from keeper.azure.vaults import AudienceVault
+from keeper.certificate_ports import AccessControl, Certificates
 from keeper.clock import Clock, SystemClock
+from keeper.consul.access import ConsulAccess
+from keeper.consul.connection import ConsulServers
 from keeper.consul.restoring import ConsulCanaries, ConsulRestore
 from keeper.consul.snapshots import ConsulSnapshots
 from keeper.controllers import answers, inbox
 from keeper.core import keystores
+from keeper.core.certificates import Audience
 from keeper.core.decisions import Wanted
 from keeper.core.messages import Message
 from keeper.core.operations import Operation
+from keeper.nomad.access import NomadAccess
 from keeper.nomad.cluster import NomadHttp
 from keeper.nomad.restoring import NomadCanaries, NomadDrills, NomadRestore, root_keys
 from keeper.nomad.session import Former, NomadSession
@@ -88,6 +96,7 @@ def world() -> World:
         settings=settings(),
         snapshots=_snapshots(secrets),
         restores=_restores(secrets),
+        certificates=_certificates(secrets),
     )
 
 
@@ -168,6 +177,35 @@ def _restores(secrets: VaultSecrets) -> Restores:
         keystores=_keystores(secrets),
         drills=NomadDrills(keeper, ours.drill, verdicts.read),
     )
+
+
+def _certificates(secrets: VaultSecrets) -> Certificates:
+    """The vaults that machines read, and the CA key that signs for them."""
+    ours, azure = settings().certificates, settings().azure
+    urls = {
+        Audience.KEEPER: azure.vault,
+        Audience.SERVERS: ours.servers_vault,
+        Audience.CLIENTS: ours.clients_vault,
+        Audience.CONSUL: ours.consul_vault,
+    }
+    return Certificates(
+        vaults={audience: AudienceVault(url, credential=_credential()) for audience, url in urls.items() if url},
+        authorities=VaultAuthorities(azure.vault, ours.key, credential=_credential()),
+        fresh=lambda: os.urandom(32),
+        access=_access(secrets),
+    )
+
+
+def _access(secrets: VaultSecrets) -> list[AccessControl]:
+    """Whose access control is set up, with the management tokens that the keeper chose."""
+    nomad, ours, restores = settings().nomad, settings().snapshots, settings().restores
+    anybody = NomadSession(nomad, token=str, ca=_secret(secrets, nomad.ca_secret))
+    found: list[AccessControl] = [NomadAccess(anybody, lambda: _session(secrets, restores.token_secret))]
+    if ours.consul_address:
+        ca, name = _secret(secrets, ours.consul_ca_secret), restores.consul_token_secret
+        servers = ConsulServers(ours, token=str, ca=ca, secret=name)
+        found.append(ConsulAccess(servers, ConsulServers(ours, token=_secret(secrets, name), ca=ca, secret=name)))
+    return found
 
 
 def _keystores(secrets: VaultSecrets) -> BlobKeystores:

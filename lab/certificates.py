@@ -10,7 +10,7 @@ The vaults answer the real SDKs without a socket; a lab may serve the same vault
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,10 +19,14 @@ from azure.core.credentials import AccessToken, AccessTokenInfo
 from keeper.azure.authority import VaultAuthorities
 from keeper.azure.vaults import AudienceVault
 from keeper.certificate_ports import Certificates
+from keeper.consul.access import ConsulAccess
+from keeper.consul.connection import ConsulServers
 from keeper.controllers import certificates
 from keeper.core.certificates import Audience
 from keeper.core.messages import Controller, Kind, Message
 from keeper.core.rules import AutoscaleRules
+from keeper.nomad.access import NomadAccess
+from keeper.nomad.session import NomadSession
 from keeper.ports import World
 from keeper.settings import AzureSettings, DoorSettings, NomadSettings, Settings, SnapshotSettings
 from keeper.settings_certificates import CertificateSettings
@@ -35,9 +39,10 @@ from lab.keyvault.vault import Vault
 from lab.storage.memory import MemoryCorridor, MemoryLeases, MemoryRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from keeper.certificate_ports import AccessControl
     from keeper.controllers.certificates import Outcome
     from lab.azure.tokens import Tenant
     from lab.http import Request, Response
@@ -112,8 +117,8 @@ class VaultRoom:
     clock: Callable[[], datetime]
     settings: Settings = BASE
     vaults: dict[Audience, Vault] = field(default_factory=dict)
-    parts: Mapping[str, Any] = field(default_factory=dict)
-    """More of `World`, such as what sets up access."""
+    access: Sequence[AccessControl] = ()
+    """Servers whose access control is set up, too: see `access_of_nomad` and `access_of_consul`."""
 
     def __post_init__(self) -> None:
         for audience, url in self.urls().items():
@@ -148,7 +153,7 @@ class VaultRoom:
         }
         authorities = VaultAuthorities(self.settings.azure.vault, CA_KEY, credential=credential, transport=transport)
         nothing: Any = None
-        world = World(
+        return World(
             nomad=nothing,
             scale_sets=nothing,
             utilisation=nothing,
@@ -157,9 +162,10 @@ class VaultRoom:
             corridor=self.corridor,
             clock=Reading(self.clock),
             settings=self.settings,
-            certificates=Certificates(vaults=vaults, authorities=authorities, fresh=lambda: os.urandom(32)),
+            certificates=Certificates(
+                vaults=vaults, authorities=authorities, fresh=lambda: os.urandom(32), access=self.access
+            ),
         )
-        return replace(world, **self.parts)
 
     def tick(self, kind: Kind = Kind.TIMER) -> Outcome:
         """Run the controller once."""
@@ -173,6 +179,27 @@ class VaultRoom:
         host = _host(request.url)
         audience = next(audience for audience, url in self.urls().items() if _host(url) == host)
         return self.vaults[audience].handle(request)
+
+
+def access_of_nomad(room: VaultRoom) -> NomadAccess:
+    """Return Nomad's access control as the keeper reaches it: token and CAs from its vault."""
+    nomad = room.settings.nomad
+    token, ca = _held(room, room.settings.restores.token_secret), _held(room, nomad.ca_secret)
+    return NomadAccess(NomadSession(nomad, token=str, ca=ca), lambda: NomadSession(nomad, token=token, ca=ca))
+
+
+def access_of_consul(room: VaultRoom) -> ConsulAccess:
+    """Return Consul's access control in the same way."""
+    ours, token = room.settings.snapshots, room.settings.restores.consul_token_secret
+    anybody, manager = (
+        ConsulServers(ours, token=each, ca=_held(room, ours.consul_ca_secret), secret=token)
+        for each in (str, _held(room, token))
+    )
+    return ConsulAccess(anybody, manager)
+
+
+def _held(room: VaultRoom, name: str) -> Callable[[], str]:
+    return lambda: room.value(Audience.KEEPER, name)
 
 
 def _host(url: str) -> str:

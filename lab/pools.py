@@ -105,6 +105,7 @@ def settings_of(
         "AUTOSCALE_SCHEDULE": "*/30 * * * * *",
         "SNAPSHOT_SCHEDULE": "0 20 * * * *",
         "REHEARSAL_SCHEDULE": "0 50 * * * *",
+        "CERTIFICATES_SCHEDULE": "0 */5 * * * *",
         "POOLS": json.dumps([pool.setting() for pool in pools]),
         **(changes or {}),
     }

@@ -10,65 +10,24 @@ import hashlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 
-from keeper.certificate_ports import Certificates, Held
+from keeper.certificate_ports import Held
+from keeper.controllers import access
+from keeper.controllers.certificate_tick import PEM, TEXT, Tick
 from keeper.controllers.ledger import Ledger
 from keeper.core import certificate_guards
 from keeper.core import certificates as core
 from keeper.core.certificates import Action, Audience, Authority, Bundle, Found, Issue, Place, Publish, Rotate, Share
 from keeper.core.messages import Controller, Kind, Message
 from keeper.core.wanted_certificates import Shape, wanted
-from keeper.errors import GuardBroken, LostLease, Permanent, Transient
-from keeper.ports import Lease, World
+from keeper.errors import GuardBroken, Permanent
+from keeper.ports import World
 from keeper.settings import Settings
-from keeper.settings_certificates import CertificateSettings
 from keeper.telemetry import Event, event
 
 LEASE = "certificates"
 ROUNDS = 5
 """An empty cluster takes three: CA and shared keys, their copies, certificates. One more sees that it is done."""
-
-RUNBOOK = "docs/runbooks/certificate-old.md"
-PEM, TEXT = "application/x-pem-file", "text/plain"
-
-
-@dataclass(slots=True)
-class Tick:
-    """One tick on its way."""
-
-    world: World
-    parts: Certificates
-    lease: Lease
-    now: datetime
-    done: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
-    problems: dict[str, str] = field(default_factory=dict[str, str])
-    waits: list[str] = field(default_factory=list[str])
-    """What has to happen first, in good health."""
-    wrong: bool = False
-    """Whether a problem will not mend by itself."""
-
-    @property
-    def rules(self) -> CertificateSettings:
-        """The settings of this controller."""
-        return self.world.settings.certificates
-
-    @contextmanager
-    def attempting(self, what: str) -> Generator[None]:
-        """Do something that may fail without stopping the rest; a failure is said and recorded, once."""
-        try:
-            yield
-        except LostLease:
-            raise
-        except (Transient, Permanent) as exc:
-            if what not in self.problems:
-                event(Event.CERTIFICATES_FAILED, what=what, why=str(exc), runbook=RUNBOOK)
-            self.problems[what] = str(exc)
-            self.wrong |= isinstance(exc, Permanent)
-
-    def note(self, action: str, place: Place | None, because: str, **facts: object) -> None:
-        """Record what was done; never a value."""
-        self.done.append({"action": action, "place": str(place) if place else None, "because": because, **facts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +64,7 @@ def run(world: World, message: Message) -> Outcome:
         for _ in range(ROUNDS):
             if not _round(tick):
                 break
+        access.set_up(tick)
         return _report(tick, message)
 
 
@@ -257,7 +217,7 @@ def _digest(value: str) -> str:
 
 def _report(tick: Tick, message: Message) -> Outcome:
     took = tick.world.clock.now() - tick.now
-    said = [f"{each['action']} {each['place'] or ''} ({each['because']})".replace("  ", " ") for each in tick.done]
+    said = [" ".join(str(each[word]) for word in ("action", "place", "because") if each[word]) for each in tick.done]
     sentence = "; ".join([*said, *(f"waits for {what}" for what in tick.waits), *tick.problems.values()])
     event(Event.TICK_DONE, controller=Controller.CERTIFICATES, actions=len(tick.done), took=took)
     record = {

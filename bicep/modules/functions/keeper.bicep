@@ -48,6 +48,7 @@ param insightsConnection string
 
 /*** VARIABLES ***/
 var storageDomain = environment().suffixes.storage
+var vaultDomain = environment().suffixes.keyvaultDns
 var stateBlobs = 'https://${names.accounts.state}.blob.${storageDomain}'
 
 // Triggers read these by name, so they must be set even where the keeper has the same default.
@@ -55,6 +56,7 @@ var schedules = {
   AUTOSCALE_SCHEDULE: '*/30 * * * * *'
   SNAPSHOT_SCHEDULE: '0 20 * * * *'
   REHEARSAL_SCHEDULE: '0 50 * * * *'
+  CERTIFICATES_SCHEDULE: '0 */5 * * * *'
 }
 
 var settings = {
@@ -64,7 +66,13 @@ var settings = {
   AZURE_SUBSCRIPTION_ID: subscription().subscriptionId
   AZURE_CLIENT_ID: identities.keeper.clientId
   ARM_ENDPOINT: environment().resourceManager
-  KEY_VAULT_URL: 'https://${names.vaults.keeper}${environment().suffixes.keyvaultDns}'
+  KEY_VAULT_URL: 'https://${names.vaults.keeper}${vaultDomain}'
+  SERVERS_VAULT_URL: 'https://${names.vaults.servers}${vaultDomain}'
+  CLIENTS_VAULT_URL: 'https://${names.vaults.clients}${vaultDomain}'
+  CONSUL_VAULT_URL: parts.consul ? 'https://${names.vaults.consul}${vaultDomain}' : ''
+  CERTIFICATES_FOR_VAULT: parts.vault ? 'true' : 'false'
+  CLUSTER_DOMAIN: domain
+  CA_KEY: 'nomad-ca'
   KEEPER_STORAGE__credential: 'managedidentity'
   KEEPER_STORAGE__clientId: identities.keeper.clientId
   KEEPER_STORAGE__blobServiceUri: stateBlobs
