@@ -120,6 +120,8 @@ class _Exchange(BaseHTTPRequestHandler):
         if response.delay and self.server.stopping.wait(response.delay.total_seconds()):
             self.close_connection = True
             return
+        if self.command != "HEAD" and int(response.headers.get("Content-Length", 0)) > len(response.body):
+            self.close_connection = True  # so that the caller does not wait for what was announced and never comes
         self._write(response)
 
     def _write(self, response: Response) -> None:

@@ -84,7 +84,7 @@ class BlobSnapshots:
     def read(self, tier: Tier, name: str) -> Iterator[bytes]:
         """See the port."""
         with in_our_words(f"read {name}"):
-            yield from self._blob(tier, name).download_blob(max_concurrency=1).chunks()
+            yield from self._blob(tier, name).download_blob(max_concurrency=1, raw_response_hook=_drain).chunks()
 
     def metadata(self, tier: Tier, name: str) -> Mapping[str, str]:
         """See the port."""
@@ -172,6 +172,12 @@ class _Dated:
             return parsedate_to_datetime(self._said).astimezone(UTC)
         except ValueError as exc:
             raise Unreachable("the storage account's answer to a listing bears no date") from exc
+
+
+def _drain(response: Any) -> None:  # noqa: ANN401 -- the SDK's pipeline response, untyped
+    """Read a refusal to its end before the SDK tries again: it forgets the answer of a streamed request, and its connection."""
+    if response.http_response.status_code >= HTTPStatus.BAD_REQUEST:
+        response.http_response.body()
 
 
 def _exists(exc: "AzureError") -> bool:

@@ -43,6 +43,8 @@ class Fault(StrEnum):
     """The connection breaks; the call had no effect."""
     ANSWER_LOST = "answer lost"
     """The call takes effect, and the connection breaks before its answer."""
+    CUT = "cut"
+    """The answer's body breaks off half way."""
     FORBIDDEN = "403"
     FULL = "413"
 
@@ -141,6 +143,9 @@ class RuleKeeper:
             self.journal.calls.append((call, response.status))
         if fault is Fault.ANSWER_LOST:
             raise ConnectionResetError
+        if fault is Fault.CUT:
+            whole = {**response.headers, "Content-Length": str(len(response.body))}
+            return replace(response, headers=whole, body=response.body[: len(response.body) // 2])
         return replace(response, delay=self.slow(call))
 
     def _judged(self, call: Call, request: Request) -> Response:
