@@ -67,7 +67,7 @@ def _with_joins(view: View, rules: AutoscaleRules) -> Memory:
         listed = view.instances.get(pool.name)
         earlier = {name: since for name, since in memory.first_seen.items() if _is_of(pool, name)}
         if listed is None:
-            first |= {name: since for name, since in earlier.items() if Gap.INSTANCES in view.gaps}
+            first |= earlier if _was_not_looked_at(pool.name, view) else {}
             continue
         alive = {each.name for each in listed if each.state is not InstanceState.DELETING}
         first |= {name: earlier.get(name, now) for name in alive if name.lower() not in known}
@@ -76,6 +76,11 @@ def _with_joins(view: View, rules: AutoscaleRules) -> Memory:
         if late:
             counts[pool.name] = counts.get(pool.name, 0) + late
     return replace(memory, first_seen=dict(sorted(first.items())), never_joined=counts)
+
+
+def _was_not_looked_at(pool: PoolName, view: View) -> bool:
+    """Whether the pool's instances could not be listed. One that is quiet is not listed either, and has none without a node."""
+    return pool not in view.instances and not {Gap.INSTANCES, Gap.SCALE_SETS}.isdisjoint(view.gaps)
 
 
 def _is_of(pool: Pool, name: InstanceName) -> bool:
@@ -96,12 +101,17 @@ def _late_failures(stocks: Iterable[Stock], view: View, rules: AutoscaleRules) -
 
 
 def _goes_on(growth: Growth, stock: Stock | None, view: View, rules: AutoscaleRules) -> bool:
-    """Whether a growth is still under way. One that never reached Azure is not: it is decided anew."""
+    """Whether a growth is still under way. One that never reached Azure is not: it is decided anew.
+
+    Nothing is forgotten while one could not look: what came of it has to be noted first.
+    """
     if stock is None or stock.scale_set is None:
         return stock is not None and Gap.SCALE_SETS in view.gaps
-    if growth.pool in view.finished or view.now - growth.asked >= rules.join_timeout:
+    if view.now - growth.asked >= rules.join_timeout or not arrived(growth, stock.scale_set):
         return False
-    if not arrived(growth, stock.scale_set):
+    if _was_not_looked_at(growth.pool, view):
+        return True
+    if growth.pool in view.finished:
         return False
     return growth.operation is not None or stock.scale_set.provisioning in MOVING
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 
 from keeper.core import explain, memory_json, scaling, setasides
-from keeper.core.memory import FailureKind, GrowthFailure, Memory, Pressure
+from keeper.core.memory import FailureKind, Growth, GrowthFailure, Memory, Pressure
 from keeper.core.model import Device, InstanceName, JobKey, PoolName, Priority, Resources, Template, TemplateSource
 from keeper.core.rules import AutoscaleRules
-from tests.property.builders import LONG_AGO, NOW, RULES, group, job, node, pool, unneeded, view
+from keeper.core.view import Gap
+from tests.property.builders import LONG_AGO, NOW, RULES, group, job, node, pool, scale_set, unneeded, view
 from tests.property.worlds import worlds
 
 FULL = Memory(
@@ -53,6 +54,23 @@ def test_every_memory_that_planning_leaves_survives(seen):
     memory = scaling.plan_autoscale(seen, RULES).memory
 
     assert memory_json.from_json(memory_json.to_json(memory)) == memory
+
+
+@pytest.mark.parametrize("gap", [Gap.INSTANCES, Gap.SCALE_SETS])
+def test_a_tick_that_could_not_look_at_machines_forgets_nothing_of_them(gap):
+    """Else the machine that has not joined would count, ever after, as one whose node has vanished from the list."""
+    waits = InstanceName("vmss-general_0007")
+    growth = Growth(PoolName("general"), NOW, 1, 2, "operation")
+    memory = Memory(first_seen={waits: LONG_AGO}, growths=(growth,))
+    seen = view(
+        [pool()], [node()], memory=memory, listed=False, gaps=frozenset({gap}), finished=frozenset({growth.pool})
+    )
+    seen = replace(seen, scale_sets={} if gap is Gap.SCALE_SETS else {"general": scale_set(pool(), 2)})
+
+    remembered = scaling.plan_autoscale(seen, RULES).memory
+
+    assert remembered.first_seen == {waits: LONG_AGO}
+    assert remembered.growths == (growth,)
 
 
 def test_keys_of_other_versions_are_ignored_and_missing_ones_take_their_defaults():
