@@ -90,7 +90,11 @@ class Event(Enum):
     )
     RESTORE_STEPPED = ("restore.stepped", logging.INFO, "A restore has done one of its steps; which.")
     RESTORE_FAILED = ("restore.failed", logging.ERROR, "A restore ended without its proof; why, and how to undo it.")
-    CANARY_WRITTEN = ("canary.written", logging.INFO, "The canary job and variable were made or refreshed.")
+    CANARY_WRITTEN = (
+        "canary.written",
+        logging.INFO,
+        "Nomad's canary job and variable, or Consul's canary key, were made or refreshed.",
+    )
     CANARY_REFUSED = (
         "canary.refused",
         logging.WARNING,
@@ -112,10 +116,6 @@ class Event(Enum):
         logging.INFO,
         "An old snapshot was read, opened and checked whole once more.",
     )
-    MESSAGE_POISONED = ("message.poisoned", logging.ERROR, "A message could not be handled and was recorded.")
-
-    def __init__(self, label: str, level: int, meaning: str) -> None:
-        self.label = label
     AUTHORITY_FOUNDED = (
         "authority.founded",
         logging.INFO,
@@ -142,6 +142,10 @@ class Event(Enum):
         logging.ERROR,
         "A certificate or secret could not be read, made or written; which, why, runbook.",
     )
+    MESSAGE_POISONED = ("message.poisoned", logging.ERROR, "A message could not be handled and was recorded.")
+
+    def __init__(self, label: str, level: int, meaning: str) -> None:
+        self.label = label
         self.level = level
         self.meaning = meaning
 
