@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from keepernode import consul_config, nomad_config, vault_config, vaulted
@@ -14,14 +15,11 @@ from keepernode.tls import Service
 from keepernode.units import unit_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from keepernode.here import Here
     from keepernode.knobs import Peer, Told
     from keepernode.machine import File
-
-SECRET_PARTS = ("50-", "60-")
-"""Configuration files of these names hold secrets and are written from Key Vault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ def _consul(told: Told, here: Here) -> Agent:
 def _vault(told: Told, here: Here) -> Agent:
     knobs = told.knobs
     return Agent(
-        service=Service("vault", vault_config.OWNER, "vault.service.consul", knobs.ports.vault_api),
+        service=Service("vault", vault_config.OWNER, nomad_config.VAULT_NAME, knobs.ports.vault_api),
         product=Product("vault", knobs.vault_version),
         certificate=vaulted.VAULT_CERTIFICATE,
         folder=VAULT_CONFIG,
@@ -131,15 +129,10 @@ def gossip_file(agent: Agent, key: str) -> File:
     return consul_config.gossip_file(key) if agent.service.name == "consul" else nomad_config.gossip_file(key)
 
 
-def token_secret(agent: Agent, told: Told) -> str | None:
-    """Return the name of the token that the agent works better with, once access control has been set up; or None."""
+def tokens_of(agent: Agent, told: Told) -> dict[str, Callable[[str], File]]:
+    """Return the tokens that the agent works better with once they are there: secret's name → the file that it goes into."""
     if agent.service.name == "consul":
-        return vaulted.CONSUL_AGENT_TOKEN
-    return vaulted.NOMAD_CONSUL_TOKEN if agent.service.name == "nomad" and consul_config.runs_consul(told) else None
-
-
-def token_file(agent: Agent, told: Told, token: str) -> File:
-    """Return where that token goes."""
-    if agent.service.name == "consul":
-        return consul_config.token_file(token)
-    return nomad_config.consul_token_file(token, told.role)
+        return {vaulted.CONSUL_AGENT_TOKEN: consul_config.token_file}
+    if agent.service.name == "nomad":
+        return {name: partial(file, told) for name, file in nomad_config.wanted_tokens(told)}
+    return {}

@@ -9,16 +9,20 @@ from keepernode import vaulted
 from keepernode.agents import agents_of, names_of, nomad_name
 from keepernode.base import prepare, run_unit
 from keepernode.here import find_here
-from keepernode.joining import Outcome, fetch_token, join, prove_health, renew
+from keepernode.joining import fetch_token, join, prove_health, renew
 from keepernode.journal import tell
 from keepernode.knobs import Role
 from keepernode.machine import File
 from keepernode.nomad_config import NOMAD_TLS
+from keepernode.outcome import Outcome
 from keepernode.places import READY, STATUS, WATCHER_CONFIG, WATCHER_TOKEN
-from keepernode.problems import NodeError, Waiting
+from keepernode.problems import NodeError, Unreachable, Waiting
+from keepernode.shapes import as_list
+from keepernode.shares import mount_share
 from keepernode.status import Phase, Status, parse_status, write_status
 from keepernode.tls import life
 from keepernode.units import keeps_keystore
+from keepernode.wire import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,18 +40,35 @@ def apply(machine: Machine, told: Told) -> Outcome:
     here = find_here(machine)
     agents = agents_of(told, here)
     outcome = Outcome(prepare(machine, told, here, agents))
+    outcome.add(mount_share(machine, told))
     for agent in agents:
         outcome.add(join(machine, told, here, agent))
     for agent in agents:
         prove_health(machine, agent)
     if told.role is Role.SERVER:
         outcome.changed += _watch(machine, told, here)
+        outcome.pending += _unjoined(machine, told)
         if keeps_keystore(told):
             outcome.changed += run_unit(machine, KEYSTORE_UNIT)
     marker = {"role": told.role.value, **{agent.product.name: agent.product.version for agent in agents}}
     if machine.ensure(File(READY, json.dumps(marker) + "\n")):
         outcome.changed.append(READY)
     return outcome
+
+
+def _unjoined(machine: Machine, told: Told) -> list[str]:
+    """Say when the region that owns ACL policies is not one of this cluster's: its servers are tried at Nomad's start."""
+    region = told.knobs.authoritative_region
+    if region in {None, told.knobs.region}:
+        return []
+    trust = Trust(f"{NOMAD_TLS}/ca.pem", nomad_name(told))
+    try:
+        known = machine.ask("GET", f"https://127.0.0.1:{told.knobs.ports.nomad_http}/v1/regions", trust=trust).json()
+    except Unreachable:
+        return []
+    if region in as_list(known):
+        return []
+    return [f"region {region} is not joined: check federatedServers and the way there, then restart nomad here"]
 
 
 def refresh(machine: Machine, told: Told) -> Outcome:

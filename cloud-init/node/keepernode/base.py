@@ -10,6 +10,7 @@ from keepernode.knobs import Role
 from keepernode.machine import ROOT, File, ensure_all, must
 from keepernode.places import DATA, PROGRAM, STARTED, TLS, UNITS
 from keepernode.releases import install_cni, install_packages, install_products, wanted_packages
+from keepernode.shares import share_of
 from keepernode.units import left_behind, own_units, unit_files
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ def prepare(machine: Machine, told: Told, here: Here, agents: list[Agent]) -> li
     """
     changed = _users(machine, agents)
     changed += own_services(machine, told)
-    changed += install_packages(machine, wanted_packages(client=told.role is Role.CLIENT))
+    changed += install_packages(
+        machine, wanted_packages(client=told.role is Role.CLIENT, share=share_of(told) is not None)
+    )
     changed += harden(machine, told)
     changed += mount_data(machine, told.knobs.data_disk_lun)
     changed += _folders(machine, agents)

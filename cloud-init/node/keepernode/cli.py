@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from types import FrameType
 
-    from keepernode.joining import Outcome
     from keepernode.knobs import Told
+    from keepernode.outcome import Outcome
 
 FAILED, MISCONFIGURED, NOT_YET = 1, 2, 75
 HERE_PAUSE = 10.0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from keepernode import vaulted
-from keepernode.agents import SECRET_PARTS, fingerprint, gossip_file, gossip_secret, token_file, token_secret
+from keepernode.agents import fingerprint, gossip_file, gossip_secret, tokens_of
 from keepernode.base import is_active
 from keepernode.machine import File, ensure_all, must
+from keepernode.outcome import Outcome
 from keepernode.places import STARTED
 from keepernode.problems import NodeError, Waiting
 from keepernode.rootkeys import configure_keystore, fetch_root_keys
@@ -23,19 +23,6 @@ if TYPE_CHECKING:
 
 HEALTH_TRIES = 30
 HEALTH_PAUSE = 2.0
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a run changed, and what it left for later with the reason."""
-
-    changed: list[str] = field(default_factory=list[str])
-    pending: list[str] = field(default_factory=list[str])
-
-    def add(self, more: Outcome) -> None:
-        """Take in what another step did."""
-        self.changed += more.changed
-        self.pending += more.pending
 
 
 def join(machine: Machine, told: Told, here: Here, agent: Agent) -> Outcome:
@@ -70,10 +57,12 @@ def renew(machine: Machine, told: Told, here: Here, agent: Agent) -> Outcome:
 
 
 def fetch_token(machine: Machine, told: Told, agent: Agent) -> list[str]:
-    """Write the agent's token once the keeper has made it; until then the agent works without."""
-    name = token_secret(agent, told)
-    secret = vaulted.find_secret(machine, told.knobs.vault_url, name) if name else None
-    return ensure_all(machine, [token_file(agent, told, secret.text)]) if secret else []
+    """Write the agent's tokens once they have been made; until then the agent works without."""
+    changed: list[str] = []
+    for name, file in tokens_of(agent, told).items():
+        secret = vaulted.find_secret(machine, told.knobs.vault_url, name)
+        changed += ensure_all(machine, [file(secret.text)]) if secret else []
+    return changed
 
 
 def _configure(machine: Machine, told: Told, agent: Agent) -> list[str]:
@@ -85,10 +74,11 @@ def _configure(machine: Machine, told: Told, agent: Agent) -> list[str]:
         changed += ensure_all(machine, [gossip_file(agent, key.text)])
     if machine.read(_started(agent)) is None:
         changed += fetch_token(machine, told, agent)
-    wanted = {file.path for file in agent.files}
+    wanted = {file.path for file in agent.files} | {file("").path for file in tokens_of(agent, told).values()}
+    wanted |= {gossip_file(agent, "").path} if name is not None else set()
     for part in machine.names_in(agent.folder):
         path = f"{agent.folder}/{part}"
-        if path not in wanted and part.endswith((".hcl", ".json")) and not part.startswith(SECRET_PARTS):
+        if path not in wanted and part.endswith((".hcl", ".json")):
             machine.remove(path)
             changed.append(f"removed {path}")
     return changed
@@ -122,10 +112,8 @@ def _restart(machine: Machine, agent: Agent) -> None:
 
 
 def _tokens(machine: Machine, told: Told, agent: Agent) -> list[File]:
-    if token_secret(agent, told) is None:
-        return []
-    held = machine.read(token_file(agent, told, "").path)
-    return [File("token", held.decode())] if held is not None else []
+    held = (machine.read(file("").path) for file in tokens_of(agent, told).values())
+    return [File("token", each.decode()) for each in held if each is not None]
 
 
 def _started(agent: Agent) -> str:

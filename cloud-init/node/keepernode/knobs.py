@@ -83,6 +83,14 @@ class KeystorePlace:
     key_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class FilesShare:
+    """A share that clients mount over NFS 4.1: the server's name, and the share's path there."""
+
+    host: str
+    path: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knobs:
     """One cluster's settings as one role needs them. JSON names are these in camelCase."""
@@ -108,6 +116,12 @@ class Knobs:
     datacenter: str = "dc1"
     """Nomad datacenter; a client pool may have its own."""
 
+    authoritative_region: str | None = None
+    """The region that owns ACL policies and global tokens, where several regions are joined."""
+
+    federated_servers: tuple[str, ...] = ()
+    """Names or addresses of servers in other regions, without a port, that this region's servers join."""
+
     queue_url: str | None = None
     """The keeper's queue, for the watcher on servers."""
 
@@ -130,7 +144,7 @@ class Knobs:
     """Release of HashiCorp Vault, when `vaultSeal` is given."""
 
     vault_seal: SealKey | None = None
-    """Runs HashiCorp Vault on the servers, unsealed by this key."""
+    """Runs HashiCorp Vault on the servers, unsealed by this key; clients are told too, so that their tasks can use it."""
 
     keyring_key: SealKey | None = None
     """Wraps Nomad's root keyring (1.9 and later), so that a snapshot alone opens no variable."""
@@ -155,6 +169,9 @@ class Knobs:
 
     client_introduction: str = "warn"
     """`none`, `warn` or `strict` (1.11 and later): whether a new client must be introduced."""
+
+    files_share: FilesShare | None = None
+    """A share that clients mount at /srv/files and offer to jobs as the host volume `files`."""
 
     data_disk_lun: int | None = None
     """LUN of the data disk mounted at /data; without one /data lies on the OS disk."""

@@ -7,13 +7,17 @@ client certificate asked for over HTTPS (health probes have none, access control
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zlib import crc32
 
+from keepernode import vaulted
 from keepernode.hcl import Body, Value, render
 from keepernode.knobs import ConsulMode, Role
 from keepernode.machine import ROOT, File
-from keepernode.places import CNI, DATA, NOMAD_CONFIG, TLS
+from keepernode.places import CNI, DATA, FILES, NOMAD_CONFIG, TLS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from keepernode.here import Here
     from keepernode.knobs import Knobs, SealKey, Told
 
@@ -21,6 +25,8 @@ WORKLOAD_IDENTITY = (1, 7)
 KEYRING_PROVIDERS = (1, 9)
 CLIENT_INTRODUCTION = (1, 11)
 NOMAD_TLS = f"{TLS}/nomad/current"
+VAULT_NAME = "vault.service.consul"
+"""The name in the certificate of HashiCorp Vault."""
 
 
 def since(version: str, release: tuple[int, int]) -> bool:
@@ -46,10 +52,10 @@ def nomad_files(told: Told, here: Here) -> list[File]:
     if told.role is Role.SERVER:
         parts["20-server.hcl"] = _server(told.knobs)
     else:
-        parts["20-client.hcl"] = _client(told.knobs, here)
+        parts["20-client.hcl"] = {**_client(told.knobs, here), **_drivers()}
     parts["30-consul.hcl"] = _consul(told)
     if told.knobs.vault_seal is not None:
-        parts["40-vault.hcl"] = _vault(told)
+        parts["40-vault.hcl"] = _vault(told, here)
     return [File(f"{NOMAD_CONFIG}/{name}", render(body), 0o640, owner) for name, body in parts.items()]
 
 
@@ -58,9 +64,37 @@ def gossip_file(key: str) -> File:
     return File(f"{NOMAD_CONFIG}/50-gossip.hcl", render({"server": {"encrypt": key}}), 0o600, "nomad")
 
 
-def consul_token_file(token: str, role: Role) -> File:
+def wanted_tokens(told: Told) -> Iterator[tuple[str, Callable[[Told, str], File]]]:
+    """Yield which tokens Nomad works better with on this machine: the secret's name, and the file that it goes into."""
+    knobs = told.knobs
+    if knobs.consul is not ConsulMode.OFF:
+        yield vaulted.NOMAD_CONSUL_TOKEN, consul_token_file
+    if told.role is Role.SERVER and knobs.authoritative_region not in {None, knobs.region}:
+        yield vaulted.NOMAD_REPLICATION_TOKEN, replication_token_file
+    if told.role is Role.SERVER and knobs.vault_seal is not None and not since(knobs.nomad_version, WORKLOAD_IDENTITY):
+        yield vaulted.NOMAD_VAULT_TOKEN, vault_token_file
+
+
+def consul_token_file(told: Told, token: str) -> File:
     """Return the token that Nomad registers itself in Consul with; secret."""
-    return File(f"{NOMAD_CONFIG}/60-consul-token.hcl", render({"consul": {"token": token}}), 0o600, owner_of(role))
+    return _secret("60-consul-token.hcl", {"consul": {"token": token}}, told)
+
+
+def replication_token_file(told: Told, token: str) -> File:
+    """Return the token that this region's servers copy ACL policies and global tokens with; secret."""
+    return _secret("61-replication-token.hcl", {"acl": {"replication_token": token}}, told)
+
+
+def vault_token_file(told: Told, token: str) -> File:
+    """Return the token that servers before 1.7 make tasks' Vault tokens with; secret.
+
+    It switches Vault on as well: such a server without one refuses to start ("Vault token must be set").
+    """
+    return _secret("62-vault-token.hcl", {"vault": {"enabled": True, "token": token}}, told)
+
+
+def _secret(name: str, body: Body, told: Told) -> File:
+    return File(f"{NOMAD_CONFIG}/{name}", render(body), 0o600, owner_of(told.role))
 
 
 def _agent(told: Told, here: Here) -> Body:
@@ -96,19 +130,17 @@ def _agent(told: Told, here: Here) -> Body:
     }
 
 
-def _join(knobs: Knobs) -> Body:
-    return {
-        "retry_join": [f"{peer.address}:{knobs.ports.nomad_serf}" for peer in knobs.servers],
-        "retry_interval": "10s",
-    }
-
-
 def _server(knobs: Knobs) -> Body:
+    # One gossip holds the servers of all regions. Those of others are tried at each start only: the first that answers,
+    # wherever it is, ends the tries.
+    hosts = [*(peer.address for peer in knobs.servers), *knobs.federated_servers]
     server: dict[str, Value] = {
         "enabled": True,
         "bootstrap_expect": len(knobs.servers),
-        "server_join": _join(knobs),
+        "server_join": {"retry_join": [f"{host}:{knobs.ports.nomad_serf}" for host in hosts], "retry_interval": "10s"},
     }
+    if knobs.authoritative_region is not None:
+        server["authoritative_region"] = knobs.authoritative_region
     if since(knobs.nomad_version, CLIENT_INTRODUCTION):
         server["client_introduction"] = {"enforcement": knobs.client_introduction}
     body: dict[str, Value] = {"server": server}
@@ -159,11 +191,14 @@ def _client(knobs: Knobs, here: Here) -> Body:
                 "reserved_ports": f"22,{knobs.ports.health},{knobs.ports.metrics}",
             },
             "meta": {name: text for name, text in sorted(meta.items()) if text},
-        },
-        'plugin "docker"': {
-            "config": {"allow_privileged": False, "volumes": {"enabled": False}, "gc": {"image_delay": "1h"}}
+            **({'host_volume "files"': {"path": FILES, "read_only": False}} if knobs.files_share else {}),
         },
     }
+
+
+def _drivers() -> Body:
+    docker = {"allow_privileged": False, "volumes": {"enabled": False}, "gc": {"image_delay": "1h"}}
+    return {'plugin "docker"': {"config": docker}}
 
 
 def _consul(told: Told) -> Body:
@@ -187,13 +222,28 @@ def _consul(told: Told) -> Body:
     return {"consul": consul}
 
 
-def _vault(told: Told) -> Body:
+def _vault(told: Told, here: Here) -> Body:
+    """How tasks come to Vault's secrets: their clients log them in, since 1.7 by the identity that Nomad signs for each."""
     knobs = told.knobs
     vault: dict[str, Value] = {
-        "enabled": True,
-        "address": f"https://{knobs.servers[0].address}:{knobs.ports.vault_api}",
+        "address": f"https://{_vault_host(told, here)}:{knobs.ports.vault_api}",
         "ca_file": f"{NOMAD_TLS}/ca.pem",
+        "tls_server_name": VAULT_NAME,
     }
-    if told.role is Role.SERVER and since(knobs.nomad_version, WORKLOAD_IDENTITY):
+    by_identity = since(knobs.nomad_version, WORKLOAD_IDENTITY)
+    if told.role is Role.CLIENT or by_identity:
+        vault["enabled"] = True
+    if by_identity and told.role is Role.SERVER:
         vault["default_identity"] = {"aud": ["vault.io"], "ttl": "1h"}
+    elif by_identity:
+        # What `nomad setup vault` makes.
+        vault |= {"jwt_auth_backend_path": "jwt-nomad", "create_from_role": "nomad-workloads"}
     return {"vault": vault}
+
+
+def _vault_host(told: Told, here: Here) -> str:
+    """Vault runs on every server. Nomad takes one address only, so clients spread over the servers by their names."""
+    if told.role is Role.SERVER:
+        return "127.0.0.1"
+    servers = told.knobs.servers
+    return servers[crc32(here.name.encode()) % len(servers)].address

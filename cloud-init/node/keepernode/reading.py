@@ -7,9 +7,9 @@ from dataclasses import MISSING, fields
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from keepernode.knobs import CniRelease, ConsulMode, KeystorePlace, Knobs, Peer, Ports, Role, SealKey, Told
+from keepernode.knobs import CniRelease, ConsulMode, FilesShare, KeystorePlace, Knobs, Peer, Ports, Role, SealKey, Told
 from keepernode.problems import Misconfigured
-from keepernode.shapes import Json, as_object, objects_of, parse_object
+from keepernode.shapes import Json, as_list, as_object, objects_of, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +18,8 @@ SCHEMA = 1
 HIGHEST_PORT = 65_535
 _VERSION = re.compile(r"\d+\.\d+\.\d+(\+ent)?")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,63}")
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}")
+_SHARE = re.compile(r"(/[A-Za-z0-9._-]{1,63}){2}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -71,6 +73,8 @@ def _contradictions(role: Role, knobs: Knobs) -> Iterator[str]:
         yield "consulServers must be given when consul is dedicated"
     if role is Role.SERVER and knobs.queue_url is None:
         yield "queueUrl must be given on servers, for the watcher"
+    if knobs.federated_servers and knobs.authoritative_region is None:
+        yield "authoritativeRegion must be given with federatedServers: one region owns the ACL policies of all"
     if role is Role.CONSUL and knobs.consul is not ConsulMode.DEDICATED:
         yield "role consul needs consul to be dedicated"
 
@@ -139,6 +143,21 @@ def _keystore(value: object) -> KeystorePlace:
         raise ValueError("{blobUrl, keyUrl}, both https addresses") from None
 
 
+def _share(value: object) -> FilesShare:
+    given = cast("Json", value) if isinstance(value, dict) else {}
+    share = FilesShare(str(given.get("host", "")), str(given.get("path", "")))
+    if not _HOST.fullmatch(share.host) or not _SHARE.fullmatch(share.path):
+        raise ValueError("{host, path}, such as account.file.core.windows.net and /account/share")
+    return share
+
+
+def _hosts(value: object) -> tuple[str, ...]:
+    hosts = as_list(value)
+    if not isinstance(value, list) or not all(isinstance(each, str) and _HOST.fullmatch(each) for each in hosts):
+        raise ValueError("a list of names or addresses without a port")
+    return tuple(map(str, hosts))
+
+
 def _cni(value: object) -> CniRelease:
     given = cast("Json", value) if isinstance(value, dict) else {}
     made = CniRelease(str(given.get("version")), str(given.get("amd64", "")), str(given.get("arm64", "")))
@@ -189,6 +208,8 @@ _READERS: dict[str, Callable[[object], object]] = {
     "vault_seal": _seal,
     "keyring_key": _seal,
     "keystore": _keystore,
+    "files_share": _share,
+    "federated_servers": _hosts,
     "node_meta": _meta,
     "drain_deadline_seconds": _whole(1, 86_400),
     "client_introduction": _matching(re.compile("none|warn|strict"), "none, warn or strict"),

@@ -133,10 +133,11 @@ def _fresh_folder(machine: Machine, path: str) -> str:
     return path
 
 
-def wanted_packages(*, client: bool) -> list[str]:
+def wanted_packages(*, client: bool, share: bool = False) -> list[str]:
     """Return the distribution's packages, which apt proves by the archive's signature."""
-    base = ["auditd", "chrony", "gpgv", "openssl"]
-    return [*base, "docker.io", "iptables"] if client else base
+    packages = ["auditd", "chrony", "gpgv", "openssl"]
+    packages += ["docker.io", "iptables"] if client else []
+    return [*packages, "nfs-common"] if share else packages
 
 
 def install_packages(machine: Machine, packages: list[str]) -> list[str]:

@@ -16,6 +16,7 @@ from keepernode.places import (
     BINARIES,
     CONSUL_CONFIG,
     DATA,
+    FILES_UNIT,
     KEYSTORE_CONFIG,
     NOMAD_CONFIG,
     PROGRAM,
@@ -145,6 +146,7 @@ def _nomad(told: Told) -> File:
     leaves = told.role is Role.CLIENT
     stop = told.knobs.drain_deadline_seconds + DRAIN_SLACK if leaves else 30
     after = " docker.service" if leaves else ""
+    after += f" {FILES_UNIT}" if told.knobs.files_share is not None and leaves else ""
     consul = " consul.service" if runs_consul(told) else ""
     return _agent(
         "nomad",

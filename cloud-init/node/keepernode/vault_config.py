@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from keepernode.hcl import Value, render
 from keepernode.knobs import Role
 from keepernode.machine import File
-from keepernode.nomad_config import key_vault_key
+from keepernode.nomad_config import VAULT_NAME, key_vault_key
 from keepernode.places import DATA, TLS, VAULT_CONFIG
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def vault_files(told: Told, here: Here) -> list[File]:
                 "retry_join": {
                     "leader_api_addr": f"https://{peer.address}:{knobs.ports.vault_api}",
                     "leader_ca_cert_file": f"{VAULT_TLS}/ca.pem",
+                    "leader_tls_servername": VAULT_NAME,
                 }
             },
             1,

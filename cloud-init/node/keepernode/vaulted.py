@@ -23,6 +23,8 @@ CONSUL_CERTIFICATE = "consul-agent-tls"
 CONSUL_GOSSIP = "consul-gossip-key"
 CONSUL_AGENT_TOKEN = "consul-agent-token"  # noqa: S105 - the secret's name
 NOMAD_CONSUL_TOKEN = "nomad-consul-token"  # noqa: S105 - the secret's name
+NOMAD_REPLICATION_TOKEN = "nomad-replication-token"  # noqa: S105 - the secret's name
+NOMAD_VAULT_TOKEN = "nomad-vault-token"  # noqa: S105 - the secret's name
 VAULT_CERTIFICATE = "vault-server-tls"
 
 

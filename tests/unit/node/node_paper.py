@@ -52,6 +52,8 @@ class PaperMachine:
         self.container = False
         self.cut_after = None
         self.imds_answers = True
+        self.shared, self.share_is_away = "", False
+        self.regions = ["global"]
         self.deposits = Deposits()
         self.pauses = 0
 
@@ -148,6 +150,9 @@ class PaperMachine:
             state = "deactivating" if units[0] in self.draining else "active"
             return Done(0, f"{state if units[0] in self.active else 'inactive'}\n", "")
         self._deed(" ".join(words))
+        if units == ["srv-files.mount"]:
+            self._mount_share(verb)
+            return Done(1 if self.share_is_away and verb == "restart" else 0, "", "Job for srv-files.mount failed.")
         for unit in units:
             if verb in {"enable", "restart", "start", "reload", "kill"} and (verb != "enable" or "--now" in words):
                 self._load(unit, verb)
@@ -192,8 +197,22 @@ class PaperMachine:
     def _run_blockdev(self, words):
         return Done(0, f"{self.at(words[-1]).stat().st_size}\n", "")
 
-    def _run_findmnt(self, _words):
-        return Done(0, f"{DISK}\n", "") if self.mounted else Done(1, "", "")
+    def _run_findmnt(self, words):
+        source = self.shared if words[-1] == "/srv/files" else DISK if self.mounted else ""
+        return Done(0, f"{source}\n", "") if source else Done(1, "", "")
+
+    def _run_chattr(self, _words):
+        return Done(0, "", "")
+
+    def _run_stat(self, _words):
+        return Done(0, "", "")
+
+    def _mount_share(self, verb):
+        if verb == "disable":
+            self.shared = ""
+        elif verb == "restart" and not self.share_is_away:
+            unit = self.read("/etc/systemd/system/srv-files.mount").decode()
+            self.shared = unit.partition("What=")[2].split("\n")[0]
 
     def _quiet(self, words):
         self._deed(" ".join(words))
@@ -231,7 +250,7 @@ class PaperMachine:
         up = (self.well and unit in self.active) if local else parts.hostname not in self.sick_peers
         if not up:
             raise Unreachable(f"no answer from {url}")
-        return Answer(200, {}, b'"10.0.10.4:8300"')
+        return Answer(200, {}, json.dumps(self.regions if parts.path == "/v1/regions" else "10.0.10.4:8300").encode())
 
     def _imds(self, method, path, body):
         if not self.imds_answers:

@@ -133,6 +133,36 @@ def test_a_server_without_its_fellows_waits_for_a_leader_and_says_how_many_it_ta
     assert status(machine).phase.value == "waiting"
 
 
+def test_a_server_says_that_the_region_which_owns_the_policies_is_not_joined(new_machine, told):
+    machine = new_machine()
+    federated = told(authoritativeRegion="eu", federatedServers=["10.50.10.4"])
+
+    assert run(machine, federated).pending == [
+        "region eu is not joined: check federatedServers and the way there, then restart nomad here"
+    ]
+    machine.regions.append("eu")
+    assert run(machine, federated).pending == []
+
+
+def test_the_replication_token_is_taken_when_it_is_there_and_goes_with_the_region(new_machine, told):
+    machine = new_machine()
+    federated = told(authoritativeRegion="eu", federatedServers=["10.50.10.4"])
+    settle_in(machine, federated)
+    machine.secrets["nomad-replication-token"] = "canary-replication-token"
+    run(machine, federated, refresh)
+    assert run(machine, federated).changed == ["restart nomad.service"]
+    assert b"canary-replication-token" in machine.read("/etc/nomad.d/61-replication-token.hcl")
+
+    run(machine, told())
+
+    assert "61-replication-token.hcl" not in machine.names_in("/etc/nomad.d")
+
+
+def settle_in(machine, told):
+    machine.regions.append("eu")
+    settle(machine, told)
+
+
 def test_a_server_is_a_member_before_the_watchers_token_exists_and_watches_once_it_does(new_machine, told):
     machine = new_machine()
     del machine.secrets["nomad-watcher-token"]

@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 from keepernode.consul_config import consul_files
 from keepernode.hardening import hardening_files
 from keepernode.here import Here
-from keepernode.nomad_config import nomad_files, since
+from keepernode.nomad_config import nomad_files, since, wanted_tokens
 from keepernode.problems import Misconfigured
 from keepernode.reading import parse_user_data
 from keepernode.units import DRAIN_SLACK, unit_files
@@ -42,6 +44,72 @@ def test_each_release_is_given_only_blocks_that_it_knows(version):
     assert ('client_introduction {\nenforcement = "warn"' in server) is since(version, (1, 11))
     assert "keyring" not in client
     assert "client_introduction" not in client
+
+
+def test_servers_join_other_regions_and_name_the_one_that_owns_the_policies():
+    alone, joined = nomad(), nomad(authoritativeRegion="eu", federatedServers=["10.50.10.4", "nomad-1.eu.example"])
+
+    assert "authoritative_region" not in alone
+    assert 'authoritative_region = "eu"' in joined
+    assert '"10.0.10.6:4648", "10.50.10.4:4648", "nomad-1.eu.example:4648"]' in joined
+    assert "bootstrap_expect = 3" in joined
+    assert "authoritative" not in nomad("client", authoritativeRegion="eu", federatedServers=["10.50.10.4"])
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_a_client_reaches_vault_at_one_of_the_servers_by_the_name_in_its_certificate(version):
+    client = nomad("client", nomadVersion=version, vaultSeal=SEAL)
+
+    assert re.search(r'address = "https://10\.0\.10\.[456]:8200"', client)
+    assert 'tls_server_name = "vault.service.consul"\nenabled = true' in client
+    assert ('jwt_auth_backend_path = "jwt-nomad"\ncreate_from_role = "nomad-workloads"' in client) is since(
+        version, (1, 7)
+    )
+    assert "vault {" not in nomad("client", nomadVersion=version)
+
+
+def test_clients_spread_over_the_servers_that_run_vault():
+    told = parse_user_data(user_data("client", vaultSeal=SEAL))
+    texts = [
+        file.text
+        for n in range(60)
+        for file in nomad_files(told, replace(HERE, name=f"vmss-general_{n:08x}"))
+        if file.path.endswith("40-vault.hcl")
+    ]
+
+    counts = Counter(re.findall(r"10\.0\.10\.\d", "".join(texts)))
+    assert set(counts) == {"10.0.10.4", "10.0.10.5", "10.0.10.6"}
+    assert min(counts.values()) >= 10
+
+
+def test_a_server_before_1_7_is_told_of_vault_only_with_the_token_that_it_needs_to_start():
+    old, new = (parse_user_data(user_data(nomadVersion=version, vaultSeal=SEAL)) for version in ("1.6.5", "1.10.5"))
+
+    assert "enabled" not in nomad(nomadVersion="1.6.5", vaultSeal=SEAL).partition("vault {")[2]
+    (token,) = dict(wanted_tokens(old))
+    assert token == "nomad-vault-token"
+    file = dict(wanted_tokens(old))[token](old, "s.secret")
+    assert (file.mode, file.owner) == (0o600, "nomad")
+    assert file.text == 'vault {\n  enabled = true\n  token = "s.secret"\n}\n'
+    assert dict(wanted_tokens(new)) == {}
+
+
+def test_only_servers_outside_of_the_owning_region_copy_its_policies():
+    def tokens(role="server", **knobs):
+        return set(dict(wanted_tokens(parse_user_data(user_data(role, **knobs)))))
+
+    assert tokens(region="us", authoritativeRegion="eu") == {"nomad-replication-token"}
+    assert tokens(region="eu", authoritativeRegion="eu") == set()
+    assert tokens("client", region="us", authoritativeRegion="eu") == set()
+
+
+def test_a_shared_folder_is_offered_to_jobs_and_nomad_starts_after_its_mount():
+    share = {"host": "account.file.core.windows.net", "path": "/account/files"}
+
+    assert 'host_volume "files" {\npath = "/srv/files"' in nomad("client", filesShare=share)
+    assert " srv-files.mount\n" in unit("nomad", "client", filesShare=share)
+    assert "host_volume" not in nomad("client")
+    assert "srv-files" not in unit("nomad", "server", filesShare=share)
 
 
 def test_releases_are_compared_as_numbers():
@@ -142,6 +210,7 @@ def test_vault_joins_its_fellows_and_is_unsealed_by_a_key():
     (file,) = vault_files(parse_user_data(user_data(vaultSeal=SEAL)), HERE)
 
     assert file.text.count("retry_join {") == 2
+    assert file.text.count('leader_tls_servername = "vault.service.consul"') == 2
     assert '10.0.10.4:8200"\n    leader' not in file.text
     assert 'seal "azurekeyvault" {' in file.text
 
@@ -204,6 +273,10 @@ def test_every_problem_of_the_knobs_is_told_at_once_by_its_name():
         ("client", {"consul": "dedicated"}, "consulServers must be given"),
         ("server", {"queueUrl": None}, "queueUrl must be given on servers"),
         ("consul", {}, "role consul needs consul to be dedicated"),
+        ("server", {"federatedServers": ["10.50.10.4"]}, "authoritativeRegion must be given with federatedServers"),
+        ("server", {"federatedServers": ["10.50.10.4:4648"]}, "federatedServers must be a list of names or addresses"),
+        ("client", {"filesShare": {"host": "account", "path": "share"}}, "filesShare must be {host, path}"),
+        ("client", {"filesShare": {"host": "a b", "path": "/a/b"}}, "filesShare must be {host, path}"),
         ("boss", {}, "role must be one of server, client, consul, not 'boss'"),
     ],
 )
