@@ -10,10 +10,15 @@ import requests
 
 TIMEOUT = 30
 ENDED = {"Succeeded", "Failed", "Canceled"}
+PASSING = {429, 500, 502, 503, 504}
 
 
 class ApiError(Exception):
-    """The API said no, or could not be reached; the text is for a person."""
+    """The API said no, or could not be reached; the text is for a person. `passing`: asking again may help."""
+
+    def __init__(self, what: str, *, passing: bool) -> None:
+        super().__init__(what)
+        self.passing = passing
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +43,24 @@ class Client:
     def wait(
         self, operation: str, seconds: float, shown: Callable[[Mapping[str, object]], None] | None = None
     ) -> dict[str, object]:
-        """The operation's record once it has ended, or as it is after that time; `shown` is told each new progress."""
-        tries = max(1, round(seconds))
+        """The operation's record once it has ended, or as it is after that time; `shown` is told each new progress.
+
+        An API that does not answer for a while, as when its app is restarted, is asked again: the operation goes on meanwhile.
+        """
         record = self.get(f"operations/{operation}")
         told: object = None
-        for _ in range(tries):
+        for _ in range(max(1, round(seconds))):
             if shown is not None and record.get("progress") != told:
                 told = record.get("progress")
                 shown(record)
             if record["status"] in ENDED:
                 break
             time.sleep(1)  # noqa: TID251 -- a person waits at a terminal; no tick does
-            record = self.get(f"operations/{operation}")
+            try:
+                record = self.get(f"operations/{operation}")
+            except ApiError as exc:
+                if not exc.passing:
+                    raise
         return record
 
     def _ask(
@@ -64,10 +75,11 @@ class Client:
                 **more,  # pyright: ignore[reportArgumentType] -- params or json, from the two methods above
             )
         except requests.RequestException as exc:
-            raise ApiError(f"{self.url} does not answer: {exc}") from exc
+            raise ApiError(f"{self.url} does not answer: {exc}", passing=True) from exc
         if answer.ok:
             return cast("dict[str, object]", answer.json())
-        raise ApiError(f"{answer.status_code} {_sentence(answer)}")
+        passing = answer.status_code in PASSING
+        raise ApiError(f"{answer.status_code} {_sentence(answer)}", passing=passing)
 
 
 def _sentence(answer: requests.Response) -> str:

@@ -1,4 +1,8 @@
-"""The commands. Each prints for a person; `--json` prints what the API answered."""
+"""The commands. Each prints for a person; `--json` prints what the API answered.
+
+Exit codes: 0 as asked for (without waiting: accepted), 1 the operation failed or was canceled, 2 refused or no answer, 3 it goes on
+although the time to wait for it is over.
+"""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,9 +16,10 @@ from keeper.cli import reports
 from keeper.cli.client import ENDED, ApiError, Client
 
 app = typer.Typer(help="Ask the keeper what it sees and does, and tell it what to do.", no_args_is_help=True)
-op = typer.Typer(help="Operations: scale, pause, resume, show, cancel.", no_args_is_help=True)
+op = typer.Typer(help="Operations: scale, pause, resume, snapshot, show, cancel.", no_args_is_help=True)
 app.add_typer(op, name="op")
 console = Console()
+FAILED, REFUSED, NOT_YET = 1, 2, 3
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the operation's record.")]
@@ -109,9 +114,11 @@ def resume(ctx: typer.Context, reason: Reason = "", wait: Wait = 10, as_json: Js
 
 
 @op.command()
-def snapshot(ctx: typer.Context, reason: Reason = "", wait: Wait = 600, as_json: Json = False) -> None:
-    """Take a snapshot of each product now, due or not."""
-    _operate(ctx, {"operation": "snapshot", "reason": reason}, wait, as_json)
+def snapshot(
+    ctx: typer.Context, reason: Reason = "", dry_run: DryRun = False, wait: Wait = 600, as_json: Json = False
+) -> None:
+    """Take a snapshot of each product now, due or not, as before a risky change; wait until it is verified."""
+    _operate(ctx, {"operation": "snapshot", "reason": reason, "dry_run": dry_run}, wait, as_json)
 
 
 @app.command()
@@ -179,7 +186,10 @@ def _operate(
             if "confirm" in made:
                 console.print(f"to do it: --confirm '{made['confirm']}'", soft_wrap=True)
     if record["status"] in ENDED - {"Succeeded"}:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
+    if wait and record["status"] not in ENDED:
+        typer.echo(f"keeper: {record['id']} goes on; see it with: op show {record['id']}", err=True)
+        raise typer.Exit(NOT_YET)
 
 
 def _answered(ctx: typer.Context, path: str, **query: str | int) -> dict[str, object]:
@@ -191,7 +201,7 @@ def _answered(ctx: typer.Context, path: str, **query: str | int) -> dict[str, ob
 
 def _fail(exc: ApiError) -> NoReturn:
     typer.echo(f"keeper: {exc}", err=True)
-    raise typer.Exit(2)
+    raise typer.Exit(REFUSED)
 
 
 def _print_json(answer: object) -> None:

@@ -25,7 +25,7 @@ from keeper.core.snapshots import (
     SnapshotName,
     Tier,
 )
-from keeper.errors import LostLease, Permanent, Transient
+from keeper.errors import Forbidden, LostLease, Permanent, Transient
 from keeper.ports import Lease
 from keeper.settings import SnapshotSettings
 from keeper.snapshot_ports import Arriving, DataKey, Observed, Seal, Snapshots, SnapshotSource, SnapshotStore, Upload
@@ -252,7 +252,7 @@ def storing() -> Generator[None]:
 @contextmanager
 def asking() -> Generator[None]:
     """Name the servers as the culprit of what goes wrong inside."""
-    with _blaming(Reason.RIGHT_MISSING, Reason.UNREACHABLE):
+    with _blaming(Reason.SERVER_REFUSED, Reason.UNREACHABLE, Reason.RIGHT_MISSING):
         yield
 
 
@@ -264,7 +264,7 @@ def unlocking() -> Generator[None]:
 
 
 @contextmanager
-def _blaming(permanent: Reason, transient: Reason) -> Generator[None]:
+def _blaming(permanent: Reason, transient: Reason, forbidden: Reason | None = None) -> Generator[None]:
     """A lost lease, and what has its reason already, pass as they are."""
     try:
         yield
@@ -272,10 +272,7 @@ def _blaming(permanent: Reason, transient: Reason) -> Generator[None]:
         raise
     except Transient as exc:
         raise BadSnapshot(transient, str(exc)) from exc
+    except Forbidden as exc:
+        raise BadSnapshot(forbidden or permanent, str(exc)) from exc
     except Permanent as exc:
         raise BadSnapshot(permanent, str(exc)) from exc
-
-
-def products_of(backups: Snapshots) -> tuple[Product, ...]:
-    """Whose snapshots are taken here."""
-    return tuple(source.product for source in backups.sources)

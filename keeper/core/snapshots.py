@@ -78,6 +78,8 @@ class Reason(StrEnum):
     NO_LEADER = "no_leader"
     UNREACHABLE = "unreachable"
     RIGHT_MISSING = "right_missing"
+    SERVER_REFUSED = "server_refused"
+    """The servers said no for another cause, in their own words."""
     DIGEST_MISSING = "digest_missing"
     DIGEST_WRONG = "digest_wrong"
     NOT_AN_ARCHIVE = "not_an_archive"
@@ -109,6 +111,7 @@ RUNBOOKS: Mapping[Reason, str] = {
     Reason.NO_LEADER: "no-leader",
     Reason.UNREACHABLE: "no-leader",
     Reason.RIGHT_MISSING: "right-missing",
+    Reason.SERVER_REFUSED: "no-leader",
     Reason.INDEX_BEHIND: "index-behind",
     Reason.SIZE_ABSURD: "size-absurd",
     Reason.TOO_LARGE: "size-absurd",

@@ -12,6 +12,7 @@ import pytest
 
 from keeper.core.archive import ArchiveCheck, Limits
 from keeper.core.snapshots import BadSnapshot, Reason
+from keeper.errors import Gone, Throttled
 from keeper.nomad.session import NomadSession
 from keeper.nomad.snapshots import SAVE, NomadSnapshots
 from keeper.settings import NomadSettings
@@ -33,6 +34,7 @@ class Server(BaseHTTPRequestHandler):
     digest = True
     slow = 0.0
     management = True
+    refusal = None
 
     def do_GET(self):
         path = self.path.partition("?")[0]
@@ -63,6 +65,12 @@ class Server(BaseHTTPRequestHandler):
 
     def archive(self):
         self.server.let_go.wait(self.slow)
+        if self.refusal:
+            self.answer(*self.refusal)
+            return
+        if self.how == "reset":
+            self.close_connection = True
+            return
         self.send_response(200)
         if self.digest:
             self.send_header("Digest", "sha-256=" + base64.b64encode(hashlib.sha256(ARCHIVE).digest()).decode())
@@ -159,6 +167,36 @@ def test_a_leader_may_take_longer_to_pack_than_any_other_call_may_take(server, s
     server.slow = 1.5
 
     assert received(source).archive_bytes == len(ARCHIVE)
+
+
+@pytest.mark.parametrize(
+    ("how", "refusal", "expected"),
+    [
+        ("reset", None, (BadSnapshot, "unreachable: no answer from Nomad to save a snapshot")),
+        (
+            "",
+            (b"No cluster leader", 500),
+            (BadSnapshot, "unreachable: Nomad refused to save a snapshot: 500 No cluster"),
+        ),
+        ("", (b"<html>Bad Gateway</html>", 502), (BadSnapshot, "unreachable: Nomad refused to save a snapshot: 502")),
+        ("", (b"busy", 503), (BadSnapshot, "unreachable: Nomad refused to save a snapshot: 503 busy")),
+        ("", (b"slow down", 429), (Throttled, "Nomad refused to save a snapshot: 429 slow down")),
+        (
+            "",
+            (b"Permission denied", 403),
+            (BadSnapshot, "right_missing: Nomad refused a snapshot to the token in snap"),
+        ),
+        ("", (b"no such thing", 404), (Gone, "Nomad refused to save a snapshot: 404 no such thing")),
+    ],
+)
+def test_a_server_that_refuses_to_stream_is_said_in_one_line(server, source, how, refusal, expected):
+    server.how, server.refusal = how, refusal
+    error, said = expected
+
+    with pytest.raises(error) as caught:
+        received(source)
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_answer_without_a_digest_is_refused(server, source):
