@@ -68,10 +68,22 @@ class ConsulLab:
     _server: Server | None = None
 
     def __post_init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self.state.begin_to_lead(self.management)
         self.state.register(self.name, self.datacenter, self.address, self.version)
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._server:
+            self._server.stop()
+
+    def start(self) -> None:
+        """Serve what there is; at the same address again after `lose`."""
         tls = None
         if self.authority:
             names = [f"server.{self.datacenter}.consul", "localhost"]
@@ -79,11 +91,13 @@ class ConsulLab:
             tls = Tls(leaf.certificate, leaf.key)
         self._server = serve(self.handle, address=self.address, port=self.port, tls=tls)
         self.port = self._server.port
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def lose(self) -> None:
+        """End the server, with all that it had; its address refuses connections until `start`."""
         if self._server:
             self._server.stop()
+        self.state = State()
+        self._begin()
 
     @property
     def url(self) -> str:

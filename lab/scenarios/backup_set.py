@@ -73,9 +73,10 @@ def storage(lab: Deployment) -> BlobServiceClient:
 
 
 @contextmanager
-def drills(lab: Deployment) -> Generator[None]:
+def drills(lab: Deployment, consul: Path) -> Generator[None]:
     """The restore drill can be dispatched: as the shipped job on real clients, or run beside the model."""
     variables = {
+        "consul": str(consul),
         "blob_url": lab.storage.blob_url,
         "identity": SERVERS.client_id,
         "ca_file": str(lab.authority.certificate),
@@ -86,6 +87,7 @@ def drills(lab: Deployment) -> Generator[None]:
         yield
         return
     own = {
+        "DRILL_CONSUL": variables["consul"],
         "DRILL_BLOB_URL": variables["blob_url"],
         "DRILL_IDENTITY_CLIENT_ID": variables["identity"],
         "DRILL_CA_FILE": variables["ca_file"],

@@ -15,7 +15,15 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STYLES = {"load": "cyan", "keeper": "green", "azure": "yellow", "nomad": "blue", "fault": "red", "scene": "bold"}
+STYLES = {
+    "load": "cyan",
+    "keeper": "green",
+    "azure": "yellow",
+    "nomad": "blue",
+    "consul": "magenta",
+    "fault": "red",
+    "scene": "bold",
+}
 NAP = 0.05
 
 
