@@ -100,11 +100,11 @@ class AccessControl(Protocol):
         ...
 
     def entries(self, wanted: Sequence[Entry]) -> Mapping[tuple[Kind, str], str]:
-        """The bodies of those that exist, spelled as `wanted` spells them. One call each, at most."""
+        """The bodies of those that exist, spelled as `wanted` spells them. A call or two each."""
         ...
 
     def write(self, entry: Entry) -> None:
-        """Make or change it. Repeating is harmless. One call or two."""
+        """Make or change it. Repeating is harmless. A few calls."""
         ...
 
     def granted(self, names: Sequence[str]) -> Mapping[str, str]:

@@ -15,6 +15,10 @@ from keeper.core.wanted_access import as_body
 from keeper.errors import Forbidden, Gone
 
 MANAGEMENT = "global-management"
+LISTS = {Kind.POLICY: "policies", Kind.ROLE: "roles", Kind.METHOD: "auth-methods", Kind.BINDING: "binding-rules"}
+PATHS = {Kind.POLICY: "policy", Kind.ROLE: "role", Kind.METHOD: "auth-method", Kind.BINDING: "binding-rule"}
+WHOLE = frozenset({Kind.ROLE, Kind.BINDING})
+"""What lists show whole."""
 DONE = "no longer allowed"
 
 
@@ -56,27 +60,16 @@ class ConsulAccess:
 
     def entries(self, wanted: Sequence[Entry]) -> Mapping[tuple[Kind, str], str]:
         """See the port."""
-        bindings = self._bindings() if any(entry.kind is Kind.BINDING for entry in wanted) else {}
         found: dict[tuple[Kind, str], str] = {}
         for entry in wanted:
-            body = _spelled(bindings.get(entry.name), entry) if entry.kind is Kind.BINDING else self._body(entry)
+            body = _spelled(self._known(entry), entry)
             if body is not None:
                 found[entry.kind, entry.name] = body
         return found
 
     def write(self, entry: Entry) -> None:
         """See the port."""
-        given = _document(entry)
-        known = self._bindings().get(entry.name) if entry.kind is Kind.BINDING else self._known(entry)
-        path = {
-            Kind.POLICY: "policy",
-            Kind.ROLE: "role",
-            Kind.METHOD: "auth-method",
-            Kind.BINDING: "binding-rule",
-        }[entry.kind]
-        if known is not None:
-            path += f"/{quote(str(known.get('ID') or entry.name), safe='')}"
-        self._put(f"/v1/acl/{path}", given)
+        self._put(_path(entry, self._known(entry)), _document(entry))
 
     def granted(self, names: Sequence[str]) -> Mapping[str, str]:
         """See the port."""
@@ -92,21 +85,14 @@ class ConsulAccess:
         policies = [{"Name": name} for name in token.policies or (MANAGEMENT,)]
         self._put("/v1/acl/token", {"Description": token.name, "Policies": policies})
 
-    def _body(self, entry: Entry) -> str | None:
-        return _spelled(self._known(entry), entry)
-
     def _known(self, entry: Entry) -> Mapping[str, Any] | None:
-        """The entry as Consul has it, or None."""
-        path = {Kind.POLICY: "policy/name", Kind.ROLE: "role/name", Kind.METHOD: "auth-method"}[entry.kind]
-        try:
-            return cast("Mapping[str, Any]", self._get(f"/v1/acl/{path}/{quote(entry.name, safe='')}"))
-        except Gone:
-            return None
-
-    def _bindings(self) -> dict[str, Mapping[str, Any]]:
-        """Consul's binding rules have no name either: the description is it."""
-        listed = cast("list[dict[str, Any]]", self._get("/v1/acl/binding-rules"))
-        return {str(each["Description"]): each for each in listed}
+        """The entry as Consul has it, or None. Asked by way of lists: what Consul lacks it calls unknown in the words it has for tokens."""
+        listed = cast("list[dict[str, Any]]", self._get(f"/v1/acl/{LISTS[entry.kind]}"))
+        marked = "Description" if entry.kind is Kind.BINDING else "Name"
+        found = next((each for each in listed if each[marked] == entry.name), None)
+        if found is None or entry.kind in WHOLE:
+            return found
+        return cast("Mapping[str, Any]", self._get(_path(entry, found)))
 
     def _get(self, path: str) -> Any:  # noqa: ANN401 -- JSON
         with self._manager.session() as session:
@@ -115,6 +101,12 @@ class ConsulAccess:
     def _put(self, path: str, body: object) -> None:
         with self._manager.session() as session:
             self._manager.put(session, path, json.dumps(body))
+
+
+def _path(entry: Entry, known: Mapping[str, Any] | None) -> str:
+    """Where an entry is written and read: one that Consul has by its id, auth methods by their name."""
+    path = f"/v1/acl/{PATHS[entry.kind]}"
+    return path if known is None else f"{path}/{quote(str(known.get('ID') or entry.name), safe='')}"
 
 
 def _document(entry: Entry) -> dict[str, object]:
