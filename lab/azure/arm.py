@@ -19,6 +19,7 @@ from lab.azure.model.throttle import Throttle
 from lab.azure.rest import (
     admin,
     catalogue,
+    groups,
     instances,
     load_balancers,
     machines,
@@ -47,8 +48,11 @@ ROUTES: tuple[Route, ...] = (
     *network.ROUTES,
     *load_balancers.ROUTES,
     *private_dns.ROUTES,
+    *groups.ROUTES,
     *monitor.ROUTES,
 )
+_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.IGNORECASE)
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -126,8 +130,22 @@ class Arm:
                 "The api-version query parameter (?api-version=) is required for all requests.",
                 headers={"x-ms-failure-cause": "gateway"},
             )
+        if not _API_VERSION.fullmatch(query["api-version"]):
+            raise ArmError(
+                400,
+                "InvalidApiVersionParameter",
+                f"The api-version '{query['api-version']}' is invalid. It is a date, as in '2024-07-01'.",
+                headers={"x-ms-failure-cause": "gateway"},
+            )
         subscription = params.get("subscription", self.cloud.subscription)
         if subscription.lower() != self.cloud.subscription.lower():
+            if not _GUID.fullmatch(subscription):
+                raise ArmError(
+                    400,
+                    "InvalidSubscriptionId",
+                    f"The provided subscription identifier '{subscription}' is malformed or invalid.",
+                    headers={"x-ms-failure-cause": "gateway"},
+                )
             raise _not_there("SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
         group = params.get("group")
         if group is not None and group.lower() not in self.cloud.groups:

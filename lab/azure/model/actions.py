@@ -101,7 +101,7 @@ def _end(cloud: Cloud, scale_set: ScaleSet, instance: Instance, course: _Course,
 
 
 def update_instance(cloud: Cloud, scale_set: ScaleSet, instance: Instance, body: dict[str, Any]) -> Operation:
-    """Apply a PUT of one Uniform instance: tags and its protection policy."""
+    """Apply a PUT of one Uniform instance or a PATCH of a Flexible one: tags, and the protection policy."""
     refuse_while_deleting(scale_set)
     policy = (body.get("properties") or {}).get("protectionPolicy")
     if policy is not None:

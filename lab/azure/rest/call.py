@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from lab.azure.model.failures import ArmError, etag_mismatch
 from lab.azure.model.resources import ScaleSetKey
+from lab.azure.rest.shapes import misfit
 from lab.http import Response
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class Call:
             raise _malformed(str(exc)) from exc
         if not isinstance(body, dict):
             raise _malformed("an object was expected")
+        problem = misfit(body)
+        if problem:
+            raise _malformed(problem)
         return body
 
     @property

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lab.azure.model import throttle
-from lab.azure.model.actions import act, run_command
+from lab.azure.model.actions import act, run_command, update_instance
 from lab.azure.model.failures import invalid_parameter, resource_not_found
 from lab.azure.model.removal import delete_machine, evict
 from lab.azure.model.words import Mode, OperationKind
@@ -81,6 +81,13 @@ def _instance_view(call: Call) -> Response:
     return Response.of_json(200, instance_view(*_machine(call)))
 
 
+def _patch(call: Call) -> Response:
+    scale_set, instance = _machine(call)
+    call.check_etag(f'"{instance.etag}"')
+    operation = update_instance(call.cloud, scale_set, instance, call.document())
+    return Response.of_json(200, machine_view(scale_set, instance), call.operation_headers(operation))
+
+
 def _delete(call: Call) -> Response:
     scale_set, instance = _machine(call)
     return call.accepted(delete_machine(call.cloud, scale_set, instance))
@@ -118,6 +125,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", MACHINE, f"{ACTION}/read", _get, throttle.GET_MACHINE),
     Route("GET", f"{MACHINE}/instanceView", f"{ACTION}/instanceView/read", _instance_view, throttle.GET_MACHINE),
+    Route("PATCH", MACHINE, f"{ACTION}/write", _patch, throttle.UPDATE_MACHINE),
     Route("DELETE", MACHINE, f"{ACTION}/delete", _delete, throttle.DELETE_MACHINE),
     Route(
         "POST",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lab.azure.model import throttle
 from lab.azure.model.actions import act, set_orchestration_service
 from lab.azure.model.building import put_scale_set
-from lab.azure.model.failures import ArmError
+from lab.azure.model.failures import ArmError, etag_mismatch
 from lab.azure.model.growth import update_scale_set
 from lab.azure.model.removal import delete_instances, delete_scale_set, instances_named
 from lab.azure.model.words import OperationKind
@@ -37,6 +37,8 @@ def _put(call: Call) -> Response:
     existing = call.cloud.scale_sets.get(call.scale_set_key.folded())
     if existing is not None:
         call.check_etag(existing.quoted_etag)
+    elif wanted := call.request.headers.get("if-match"):
+        raise etag_mismatch(wanted, "")
     scale_set, operation, created = put_scale_set(call.cloud, call.scale_set_key, call.document())
     headers = {"ETag": scale_set.quoted_etag, **call.operation_headers(operation)}
     return Response.of_json(201 if created else 200, scale_set_view(scale_set), headers)

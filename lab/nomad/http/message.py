@@ -27,7 +27,8 @@ class Request:
     @classmethod
     def of(cls, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Request:
         """Make a request of a request line's target (a path with its query, or a whole URL)."""
-        parts = urlsplit(target)
+        # A path may begin with two slashes; it names no host then.
+        parts = urlsplit(f"nomad://agent{target}" if target.startswith("/") else target)
         query = parse_qs(parts.query, keep_blank_values=True)
         lower = {name.lower(): value for name, value in (headers or {}).items()}
         return cls(method.upper(), unquote(parts.path), query, lower, body)

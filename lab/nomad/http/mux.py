@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
 
 from lab.nomad.http.message import Request, Response
@@ -15,6 +16,9 @@ _NO_UI = b"<!DOCTYPE html>\n<html>\n<p>The stand-in has no web UI.</p>\n</html>\
 
 def before_handlers(request: Request, routes: Collection[str]) -> Response | None:
     """Answer what needs no handler, None for what does."""
+    clean = _cleaned(request.path)
+    if clean != request.path:
+        return _redirect(301, "Moved Permanently", clean)
     if request.path == "/":
         return _redirect(307, "Temporary Redirect", "/ui/")
     if request.path.startswith("/ui/"):
@@ -22,6 +26,11 @@ def before_handlers(request: Request, routes: Collection[str]) -> Response | Non
     if request.path == "/ui" or (request.path not in routes and f"{request.path}/" in routes):
         return _redirect(301, "Moved Permanently", f"{request.path}/")
     return None
+
+
+def _cleaned(path: str) -> str:
+    clean = f"/{posixpath.normpath(path).lstrip('/')}"
+    return f"{clean}/" if path.endswith("/") and clean != "/" else clean
 
 
 def _redirect(status: int, text: str, place: str) -> Response:

@@ -42,6 +42,9 @@ def _member(call: Call, server: Server) -> dict[str, Any]:
         "revision": "",
         "expect": str(call.region.servers.expected),
     }
+    if call.region.servers.expected == 1:
+        del tags["expect"]
+        tags["bootstrap"] = "1"
     name = f"{server.name}.{call.region.name}"
     return {
         "Name": name,
@@ -161,9 +164,9 @@ def _server_health(call: Call) -> dict[str, Any]:
 
 def servers(call: Call) -> Answer:
     """List the servers that a client knows; a server has no such list."""
+    call.only("GET", "PUT", "POST")
     if isinstance(call.face, ServerFace):
         raise Refusal(501, "Invalid method")
-    call.only("GET", "PUT", "POST")
     if call.request.method == "GET":
         call.may(call.rights.read("agent"))
         return Answer([server.rpc for server in call.region.servers.members])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lab.nomad.http.call import NOTHING
@@ -10,6 +11,7 @@ from lab.nomad.http.endpoints.job_extras import SUBMISSIONS, check_prior_version
 from lab.nomad.http.endpoints.jobs import PLAN, SCALE, check_priority, check_registrations, given_job, register
 from lab.nomad.http.gotext import parse_uint
 from lab.nomad.model.errors import Refusal
+from lab.nomad.model.jobdiff import job_diff
 from lab.nomad.model.store import Table
 from lab.nomad.model.stubs import alloc_stub
 
@@ -68,7 +70,7 @@ def _delete(call: Call, name: str) -> Answer:
 
 
 def _summary(call: Call, name: str) -> Answer:
-    _reader(call)
+    call.may(call.rights.namespace(call.namespace, "read-job"))  # whatever the method
     return call.one(_record(call, Table.JOB_SUMMARIES, name), "job not found", Table.JOB_SUMMARIES)
 
 
@@ -114,15 +116,15 @@ def _deployment(call: Call, name: str) -> Answer:
 
 
 def _versions(call: Call, name: str) -> Answer:
-    call.boolean("diffs")
-    _reader(call)
+    diffs = call.boolean("diffs")
+    call.may(call.rights.namespace(call.namespace, "read-job"))  # whatever the method
     versions = call.store.by(Table.JOB_VERSIONS, "job", (call.namespace, name))
     if not versions:
         return call.one(None, "job versions not found", Table.JOB_VERSIONS)
     versions.sort(key=lambda version: -version["Version"])
     body = {
         "Versions": versions,
-        "Diffs": None,
+        "Diffs": [job_diff(old, new) for new, old in pairwise(versions)] or None if diffs else None,
         "Index": versions[0]["ModifyIndex"],
         "KnownLeader": True,
         "LastContact": 0,
