@@ -5,30 +5,20 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from keeper.azure.adapter import SdkAdapter
 from keeper.azure.answers import in_our_words
 from keeper.azure.storage import storage_options
 from keeper.core.problems import FieldError
-from keeper.settings import AzureSettings
 
 if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
     from azure.storage.queue import QueueClient
-
-    from keeper.azure.arm import Transport
 
 LARGEST = 48 * 1024
 """Bytes of text in one message: 64 KiB as base64 (https://learn.microsoft.com/rest/api/storageservices/put-message)."""
 
 
-class StorageCorridor:
+class StorageCorridor(SdkAdapter):
     """The `Corridor` port. The queue must exist. Messages are base64, as the Functions queue trigger expects them."""
-
-    def __init__(
-        self, settings: AzureSettings, *, credential: "TokenCredential", transport: "Transport | None" = None
-    ) -> None:
-        self._settings = settings
-        self._credential = credential
-        self._transport = transport
 
     @cached_property
     def _client(self) -> "QueueClient":

@@ -4,30 +4,20 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from keeper.azure.adapter import SdkAdapter
 from keeper.azure.answers import in_our_words
 from keeper.azure.arm import arm_options
 from keeper.core.model import ScaleSet
-from keeper.settings import AzureSettings
 
 if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
     from azure.mgmt.monitor import MonitorManagementClient
-
-    from keeper.azure.arm import Transport
 
 CPU = "Percentage CPU"
 """https://learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/microsoft-compute-virtualmachinescalesets-metrics."""
 
 
-class MonitorUtilisation:
+class MonitorUtilisation(SdkAdapter):
     """The `Utilisation` port. azure-mgmt-monitor is loaded when it is first asked. `transport` replaces the network."""
-
-    def __init__(
-        self, settings: AzureSettings, *, credential: "TokenCredential", transport: "Transport | None" = None
-    ) -> None:
-        self._settings = settings
-        self._credential = credential
-        self._transport = transport
 
     @cached_property
     def _client(self) -> "MonitorManagementClient":

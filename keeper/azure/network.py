@@ -4,30 +4,20 @@ from functools import cached_property
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from keeper.azure.adapter import SdkAdapter
 from keeper.azure.answers import in_our_words
 from keeper.azure.arm import arm_options
-from keeper.settings import AzureSettings
 
 if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
     from azure.mgmt.network import NetworkManagementClient
-
-    from keeper.azure.arm import Transport
 
 RESERVED = 5
 """Azure keeps the first four addresses of each subnet and the last one
 (https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq)."""
 
 
-class Subnets:
+class Subnets(SdkAdapter):
     """Reads subnets. azure-mgmt-network is loaded when it is first asked: no idle tick does."""
-
-    def __init__(
-        self, settings: AzureSettings, *, credential: "TokenCredential", transport: "Transport | None" = None
-    ) -> None:
-        self._settings = settings
-        self._credential = credential
-        self._transport = transport
 
     @cached_property
     def _client(self) -> "NetworkManagementClient":

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from keeper.azure.adapter import SdkAdapter
 from keeper.azure.answers import in_our_words, meaning, of_refusal, refusal_of
 from keeper.azure.arm import arm_options
 from keeper.azure.instances import MachineBody, ScaleSetBody, by_pool, to_instance
@@ -32,7 +33,7 @@ REFUSED_GROWTH = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPSta
 ENDED = {"succeeded": OperationStatus.SUCCEEDED, "failed": OperationStatus.FAILED, "canceled": OperationStatus.FAILED}
 
 
-class ScaleSetsArm:
+class ScaleSetsArm(SdkAdapter):
     """The `ScaleSets` port. It translates; it never decides. Nothing here waits for a long-running operation.
 
     azure-mgmt-compute is loaded when the first method is called. `transport` replaces the network.
@@ -47,11 +48,9 @@ class ScaleSetsArm:
         clock: Clock,
         transport: "Transport | None" = None,
     ) -> None:
-        self._settings = settings
+        super().__init__(settings, credential=credential, transport=transport)
         self._pools = tuple(pools)
-        self._credential = credential
         self._clock = clock
-        self._transport = transport
         self._subnets = Subnets(settings, credential=credential, transport=transport)
 
     @cached_property

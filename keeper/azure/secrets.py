@@ -4,29 +4,19 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from keeper.azure.adapter import SdkAdapter
 from keeper.azure.answers import in_our_words
 from keeper.errors import Gone
-from keeper.settings import AzureSettings
 
 if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
     from azure.keyvault.secrets import SecretClient
-
-    from keeper.azure.arm import Transport
 
 MOST_FORMER = 5
 """How many rotations back a restored state may lie."""
 
 
-class VaultSecrets:
+class VaultSecrets(SdkAdapter):
     """Reads secrets. Nothing is kept: who asks knows how long an answer is good for, and rotated secrets are asked for anew."""
-
-    def __init__(
-        self, settings: AzureSettings, *, credential: "TokenCredential", transport: "Transport | None" = None
-    ) -> None:
-        self._settings = settings
-        self._credential = credential
-        self._transport = transport
 
     @cached_property
     def _client(self) -> "SecretClient":

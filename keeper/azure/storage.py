@@ -3,10 +3,9 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict
 
-from keeper.settings import AzureSettings
+from keeper.azure.adapter import SdkAdapter
 
 if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
     from azure.storage.blob import ContainerClient
 
     from keeper.azure.arm import Transport
@@ -39,15 +38,8 @@ def storage_options(transport: "Transport | None" = None) -> StorageOptions:
     return options
 
 
-class Container:
+class Container(SdkAdapter):
     """The blob container of the keeper's records and leases. It must exist; azure-storage-blob is loaded when first used."""
-
-    def __init__(
-        self, settings: AzureSettings, *, credential: "TokenCredential", transport: "Transport | None" = None
-    ) -> None:
-        self._settings = settings
-        self._credential = credential
-        self._transport = transport
 
     @cached_property
     def client(self) -> "ContainerClient":

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from keeper.core.model import Allocation, BlockedEvaluation, JobKey, JobSpec, JobStub, Node, NodeId, Template
 from keeper.errors import Gone, Permanent
+from keeper.nomad.endpoints import Endpoint
 from keeper.nomad.failures import Call
 from keeper.nomad.jobspec import to_spec
 from keeper.nomad.nodes import to_node, to_template
-from keeper.nomad.session import Endpoint, Former, NomadSession
+from keeper.nomad.session import Former, NomadSession
 from keeper.nomad.work import deploying, to_allocation, to_blocked, to_stub
 from keeper.settings import NomadSettings
 

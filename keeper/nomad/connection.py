@@ -4,7 +4,8 @@ python-nomad verifies no certificate unless told, reads NOMAD_TOKEN and NOMAD_AD
 class and cannot send a drain's meta; its endpoint classes do none of this, so they are used with a session of our own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -14,9 +15,9 @@ from nomad import api
 from nomad.api.exceptions import BaseNomadException
 from requests.adapters import BaseAdapter
 
-from keeper.errors import Forbidden, Gone
-from keeper.nomad.failures import Call, no_answer, refusal
-from keeper.nomad.session import Endpoint, Untrusted
+from keeper.errors import Forbidden, Gone, Unreachable
+from keeper.nomad.endpoints import Endpoint
+from keeper.nomad.failures import Call, Untrusted, no_answer, refusal
 from keeper.settings import NomadSettings
 from keeper.trust import CONNECT_SECONDS, TokenHeader, VerifiedTransport
 
@@ -55,17 +56,13 @@ class Connection:
     ) -> requests.Response:
         """GET what python-nomad has no endpoint for; `patience` is how many seconds it may stay silent. The body is not read yet: close the answer, or read it to its end."""
         timeout = (CONNECT_SECONDS, patience or self._timeout[1])
-        try:
+        with _in_our_words(call):
             answer = self._session.get(
                 self._address + path, params=dict(query), timeout=timeout, stream=True, allow_redirects=False
             )
             if answer.status_code != HTTPStatus.OK:
                 with answer:
                     raise refusal(call, answer)
-        except requests.exceptions.SSLError as exc:
-            raise Untrusted(str(no_answer(call, exc))) from exc
-        except requests.RequestException as exc:
-            raise no_answer(call, exc) from exc
         return answer
 
     def send(
@@ -84,7 +81,7 @@ class Connection:
         `patience` is how long the answer may take instead of the settings' timeout.
         """
         timeout = self._timeout if patience is None else (CONNECT_SECONDS, patience.total_seconds())
-        try:
+        with _in_our_words(call):
             answer = self._session.request(
                 method,
                 self._address + path,
@@ -94,10 +91,6 @@ class Connection:
                 timeout=timeout,
                 allow_redirects=False,
             )
-        except requests.exceptions.SSLError as exc:
-            raise Untrusted(str(no_answer(call, exc))) from exc
-        except requests.RequestException as exc:
-            raise no_answer(call, exc) from exc
         if not answer.ok:
             raise refusal(call, answer)
         return answer
@@ -118,6 +111,19 @@ class Connection:
             cause = exc.nomad_resp
             if isinstance(cause, requests.Response):
                 raise refusal(call, cause) from exc
-            if isinstance(cause, requests.exceptions.SSLError):
-                raise Untrusted(str(no_answer(call, cause))) from exc
-            raise no_answer(call, cause) from exc
+            raise _silence(call, cause) from exc
+
+
+@contextmanager
+def _in_our_words(call: Call) -> Generator[None]:
+    """Translate what requests raises when no answer comes."""
+    try:
+        yield
+    except requests.RequestException as exc:
+        raise _silence(call, exc) from exc
+
+
+def _silence(call: Call, why: Exception) -> Unreachable:
+    """Tell servers whose certificate does not verify from those that do not answer."""
+    said = no_answer(call, why)
+    return Untrusted(str(said)) if isinstance(why, requests.exceptions.SSLError) else said

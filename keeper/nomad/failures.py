@@ -37,6 +37,10 @@ CROWDED = timedelta(seconds=30)
 GATEWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 
 
+class Untrusted(Unreachable):
+    """The servers' certificate does not verify against the CAs at hand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a call does, in words that follow "refused to", and the ACL rule it needs."""

@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from keeper.errors import Forbidden, Unreachable
-from keeper.nomad.failures import Call, no_answer, stale
+from keeper.errors import Forbidden
+from keeper.nomad.endpoints import Endpoint
+from keeper.nomad.failures import Call, Untrusted, no_answer, stale
 from keeper.settings import NomadSettings
 from keeper.telemetry import Event, event
 
@@ -18,22 +18,6 @@ if TYPE_CHECKING:
     from requests.adapters import BaseAdapter
 
     from keeper.nomad.connection import Connection
-
-
-class Endpoint(StrEnum):
-    """The parts of Nomad's API that the keeper uses."""
-
-    NODES = "nodes"
-    NODE = "node"
-    ALLOCATIONS = "allocations"
-    JOBS = "jobs"
-    JOB = "job"
-    EVALUATIONS = "evaluations"
-    DEPLOYMENTS = "deployments"
-
-
-class Untrusted(Unreachable):
-    """The servers' certificate does not verify against the CAs at hand."""
 
 
 @dataclass(frozen=True, slots=True)
