@@ -1,4 +1,4 @@
-"""Event Grid: scale set writes and deletes, resource health. An event only says "look"; what is not ours is acknowledged."""
+"""Event Grid: scale set writes and deletes, resource health, certificates that end. An event only says "look"; what is not ours is acknowledged."""
 
 from datetime import datetime
 
@@ -7,6 +7,7 @@ import azure.functions as func
 from keeper import wiring
 from keeper.core import events as schema
 from keeper.core.messages import Controller, Kind, Message
+from keeper.settings import Settings
 from keeper.telemetry import Event, event
 
 # The decorators and events of azure-functions are partly untyped.
@@ -20,14 +21,25 @@ def events(given: func.EventGridEvent) -> None:
     """Take one event of either schema. A malformed one fails the delivery, so that Event Grid dead-letters it."""
     doors = wiring.doors()
     (happened,) = schema.parse_events(_as_sent(given))
-    pool = schema.pool_of_event(happened, doors.settings.pools, doors.settings.azure.client_id)
-    cause = schema.cause_of_event(happened)
-    if pool is None:
+    message = _reason_to_look(happened, doors.settings)
+    if message is None:
         event(Event.EVENT_IGNORED, id=happened.id, type=happened.type, resource=happened.resource)
         return
-    message = Message(Kind.EVENT, Controller.AUTOSCALE, cause, happened.at, "eventgrid", {"pool": pool})
     doors.corridor.send(message.to_json())
-    event(Event.EVENT_ACCEPTED, id=happened.id, pool=pool, cause=cause)
+    event(Event.EVENT_ACCEPTED, id=happened.id, controller=message.controller, cause=message.cause, **message.detail)
+
+
+def _reason_to_look(happened: schema.CloudEvent, settings: Settings) -> Message | None:
+    """Who should look, and why; None when it is about nothing of ours."""
+    cause, ours = schema.cause_of_event(happened), settings.certificates
+    if schema.is_about_vaults(
+        happened, (settings.azure.vault, ours.servers_vault, ours.clients_vault, ours.consul_vault)
+    ):
+        return Message(Kind.EVENT, Controller.CERTIFICATES, cause, happened.at, "eventgrid")
+    pool = schema.pool_of_event(happened, settings.pools, settings.azure.client_id)
+    if pool is None:
+        return None
+    return Message(Kind.EVENT, Controller.AUTOSCALE, cause, happened.at, "eventgrid", {"pool": pool})
 
 
 def _as_sent(given: func.EventGridEvent | func.CloudEvent) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Event Grid: which pool an event is about, and why somebody should look. The world decides, never the event.
+"""Event Grid: which pool or vault an event is about, and why somebody should look. The world decides, never the event.
 
 Events come in the Event Grid schema or as CloudEvents, one or a list of them, in any order and more than once
 (recordings/azure, eventgrid). What is not understood is no error: it is about no pool.
@@ -16,6 +16,9 @@ from keeper.core.problems import FieldError
 
 RESOURCES = "microsoft.resources.resource"
 HEALTH = "microsoft.resourcenotifications.healthresources."
+VAULT = "microsoft.keyvault."
+ENDING = ("nearexpiry", "expired")
+"""The last word of an event's type when a certificate, key or secret ends. New versions are echoes of our own writes."""
 VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 
 
@@ -27,7 +30,7 @@ class CloudEvent:
     type: str
     at: datetime
     resource: str
-    """ARM id of what it is about."""
+    """ARM id of what it is about; of vaults' events, the URL of what is in the vault."""
     operation: str
     """What was done, of resource events; else empty."""
     caller: str
@@ -51,8 +54,15 @@ def pool_of_event(event: CloudEvent, pools: Iterable[Pool], own_application: str
     return next((pool.name for pool in pools if is_target_of(event.resource, pool)), None)
 
 
+def is_about_vaults(event: CloudEvent, vaults: Iterable[str]) -> bool:
+    """Whether something in one of these vaults, given by their URLs, ends soon or has ended."""
+    kind, what = event.type.lower(), event.resource.lower()
+    ours = any(url and what.startswith(f"{url.lower().rstrip('/')}/") for url in vaults)
+    return ours and kind.startswith(VAULT) and kind.endswith(ENDING)
+
+
 def cause_of_event(event: CloudEvent) -> str:
-    """Why to look, in a few words: `virtualMachineScaleSets/write`, `health: Unavailable`."""
+    """Why to look, in a few words: `virtualMachineScaleSets/write`, `health: Unavailable`, `CertificateNearExpiry`."""
     if event.type.lower().startswith(HEALTH):
         return f"health: {event.state or event.type.rpartition('.')[2]}"
     return event.operation.partition("/")[2] or event.type.rpartition(".")[2]
@@ -65,7 +75,7 @@ def _event(given: object, where: str) -> CloudEvent:
         raise FieldError(f"{where}.eventType", "the type of an event", kind)
     data = _object(body.get("data"))
     health = _object(_object(data.get("resourceInfo")).get("properties"))
-    resource = health.get("targetResourceId") or data.get("resourceUri") or body.get("subject")
+    resource = health.get("targetResourceId") or data.get("resourceUri") or data.get("Id") or body.get("subject")
     return CloudEvent(
         id=str(body.get("id") or ""),
         type=kind,

@@ -1,5 +1,6 @@
 """Event Grid: ours are enqueued as a reason to look, others' are acknowledged, echoes of our own writes are ignored."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,13 +62,41 @@ def test_a_health_event_comes_as_a_cloud_event(doorway: Doorway) -> None:
     assert message["cause"] == "health: Unavailable"
 
 
+def ending(
+    kind: str = "CertificateNearExpiry", vault: str = "https://kv-servers.vault.azure.net"
+) -> func.EventGridEvent:
+    return func.EventGridEvent(
+        id="e3",
+        data={"Id": f"{vault}/certificates/nomad-agent-tls/0123", "VaultName": "kv-servers"},
+        topic="t",
+        subject="nomad-agent-tls",
+        event_type=f"Microsoft.KeyVault.{kind}",
+        event_time=AT,
+        data_version="1",
+    )
+
+
+def test_a_certificate_of_ours_that_ends_soon_is_a_reason_to_look(doorway: Doorway) -> None:
+    settings = doorway.doors.settings
+    ours = replace(settings.certificates, servers_vault="https://kv-servers.vault.azure.net/")
+    doorway.doors = replace(doorway.doors, settings=replace(settings, certificates=ours))
+
+    events.events(ending())
+    events.events(ending(kind="SecretNewVersionCreated"))
+    events.events(ending(vault="https://kv-servers.vault.azure.net.example"))
+
+    (message,) = doorway.enqueued()
+    assert (message["controller"], message["cause"]) == ("certificates", "CertificateNearExpiry")
+
+
 @pytest.mark.parametrize(
     "event",
     [
+        ending(),
         written(resource=SCALE_SET.replace("vmss-general", "other")),
         written(caller="00000000-0000-0000-0000-000000000000"),
     ],
-    ids=["another scale set", "our own write"],
+    ids=["another vault", "another scale set", "our own write"],
 )
 def test_what_is_not_for_us_is_acknowledged_and_enqueues_nothing(doorway: Doorway, event: func.EventGridEvent) -> None:
     events.events(event)
