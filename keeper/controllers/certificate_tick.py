@@ -12,7 +12,7 @@ from keeper.ports import Lease, World
 from keeper.settings_certificates import CertificateSettings
 from keeper.telemetry import Event, event
 
-RUNBOOK = "docs/runbooks/certificate-old.md"
+RUNBOOK = "docs/runbooks/certificates-failed.md"
 PEM, TEXT = "application/x-pem-file", "text/plain"
 """Content types of what is written."""
 
