@@ -11,25 +11,32 @@ if TYPE_CHECKING:
 
 _UNSHOWN = frozenset(
     {
+        "CreateIndex",
+        "DispatchIdempotencyToken",
         "ID",
+        "JobModifyIndex",
+        "ModifyIndex",
+        "NomadTokenID",
+        "Payload",
+        "Stable",
         "Status",
         "StatusDescription",
-        "Version",
-        "Stable",
-        "CreateIndex",
-        "ModifyIndex",
-        "JobModifyIndex",
         "SubmitTime",
-        "NomadTokenID",
+        "TaskGroups",
+        "Version",
         "VaultToken",
         "ConsulToken",
-        "Payload",
-        "TaskGroups",
-        "Tasks",
-        "Name",
-        "Dispatched",
+        "Update",
     }
 )
+_GROUP_UNSHOWN = frozenset({"Name", "Tasks", "Migrate", "Spreads"})
+_TASK_UNSHOWN = frozenset({"Name", "RestartPolicy", "Identity"})
+_ORDER = (
+    *("Datacenters", "Constraints", "Affinities", "Config", "Resources", "LogConfig", "DispatchPayload"),
+    *("RestartPolicy", "ReschedulePolicy", "EphemeralDisk", "Consul", "Update", "Networks", "Scaling"),
+    *("Periodic", "ParameterizedJob", "Multiregion", "Artifacts", "Services", "Volumes", "Vault", "Templates"),
+)
+"""The parts that are objects, in the order in which a difference shows them."""
 _MAPS = frozenset({"Meta", "Env"})
 _SINGULAR = {
     "Affinities": "Affinity",
@@ -58,9 +65,7 @@ def job_diff(old: Record | None, new: Record, updates: dict[str, Record] | None 
 
     `updates` are the DesiredTGUpdates of a dry run; with them the diff is annotated as in a plan.
     """
-    fields, objects = _parts(old, new)
-    if new["Type"] != "system":
-        objects = [part for part in objects if part["Name"] != "Update"]
+    fields, objects = _parts(old, new, _UNSHOWN)
     groups = _named(old, new, "TaskGroups", _group_diff)
     changed = bool(fields or objects or any(g["Type"] != "None" for g in groups))
     if updates is not None:
@@ -82,13 +87,27 @@ def _annotate(group: Record, counts: Record) -> None:
             before, after = int(field["Old"] or 0), int(field["New"] or 0)
             field["Annotations"] = ["forces create" if after > before else "forces destroy"]
     for task in group["Tasks"] or ():
-        if task["Type"] == "Edited":
-            destructive = bool(counts.get("DestructiveUpdate") or counts.get("Canary"))
-            task["Annotations"] = ["forces create/destroy update" if destructive else "forces in-place update"]
+        if task["Type"] != "None":
+            task["Annotations"] = [_annotation(task, group)]
+
+
+def _annotation(task: Record, group: Record) -> str:
+    whole = {"Added": "forces create", "Deleted": "forces destroy"}
+    if group["Type"] in whole and task["Type"] in whole:
+        return whole[task["Type"]]
+    destructive = any(field["Name"] != "KillTimeout" for field in task["Fields"] or ())
+    destructive = destructive or any(_replaces(part) for part in task["Objects"] or ())
+    return "forces create/destroy update" if destructive else "forces in-place update"
+
+
+def _replaces(part: Record) -> bool:
+    if part["Name"] == "LogConfig":
+        return any(field["Name"] == "Disabled" for field in part["Fields"] or ())
+    return part["Name"] not in {"Service", "Constraint"}
 
 
 def _group_diff(old: Record | None, new: Record | None) -> Record:
-    fields, objects = _parts(old, new)
+    fields, objects = _parts(old, new, _GROUP_UNSHOWN)
     tasks = _named(old, new, "Tasks", _task_diff)
     changed = bool(fields or objects or any(t["Type"] != "None" for t in tasks))
     return {
@@ -102,7 +121,7 @@ def _group_diff(old: Record | None, new: Record | None) -> Record:
 
 
 def _task_diff(old: Record | None, new: Record | None) -> Record:
-    fields, objects = _parts(old, new)
+    fields, objects = _parts(old, new, _TASK_UNSHOWN)
     return {
         "Annotations": None,
         "Fields": fields or None,
@@ -126,22 +145,23 @@ def _kind(old: object, new: object, *, changed: bool) -> str:
     return "Edited" if changed else "None"
 
 
-def _parts(old: Record | None, new: Record | None) -> tuple[list[Record], list[Record]]:
+def _parts(old: Record | None, new: Record | None, unshown: frozenset[str]) -> tuple[list[Record], list[Record]]:
     fields: list[Record] = []
-    objects: list[Record] = []
-    for name in sorted({*(old or {}), *(new or {})} - _UNSHOWN):
+    objects: dict[str, list[Record]] = {}
+    for name in sorted({*(old or {}), *(new or {})} - unshown):
         before, after = (old or {}).get(name), (new or {}).get(name)
         if before == after:
             continue
         if name in _MAPS:
             fields += _map_fields(name, before or {}, after or {})
         elif isinstance(before, list) or isinstance(after, list):
-            objects += _list_diff(name, before or [], after or [])
+            objects[name] = _list_diff(name, before or [], after or [])
         elif isinstance(before, dict) or isinstance(after, dict):
-            objects.append(_object_diff(_SINGULAR.get(name, name), before, after))
-        else:
+            objects[name] = [_object_diff(_SINGULAR.get(name, name), before, after)]
+        elif _text(before) != _text(after):
             fields.append(_field(name, before, after))
-    return fields, objects
+    ordered = sorted(objects, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+    return fields, [part for name in ordered for part in objects[name] if part["Fields"] or part["Objects"]]
 
 
 def _map_fields(name: str, before: Record, after: Record) -> list[Record]:
