@@ -146,8 +146,7 @@ def _snapshots(secrets: VaultSecrets) -> Snapshots:
     keeper, saver = (_session(secrets, name) for name in (nomad.token_secret, ours.nomad_token_secret))
     sources: list[SnapshotSource] = [NomadSnapshots(keeper, saver, saver_secret=ours.nomad_token_secret)]
     if ours.consul_address:
-        token, ca = _secret(secrets, ours.consul_token_secret), _secret(secrets, ours.consul_ca_secret)
-        sources.append(ConsulSnapshots(ours, token=token, ca=ca))
+        sources.append(_consul(secrets, ConsulSnapshots, ours.consul_token_secret))
     return Snapshots(
         sources=sources,
         store=BlobSnapshots(azure.blobs, credential=_credential()),
@@ -165,12 +164,10 @@ def _restores(secrets: VaultSecrets) -> Restores:
     keeper = _session(secrets, settings().nomad.token_secret)
     verdicts = Left(azure.blobs, DRILLS, credential=_credential())
     targets: list[RestoreTarget] = [NomadRestore(_session(secrets, ours.token_secret), secret=ours.token_secret)]
-    consul = settings().snapshots
     kept: list[Canaries] = [NomadCanaries(keeper)]
-    if consul.consul_address:
-        token, ca = _secret(secrets, ours.consul_token_secret), _secret(secrets, consul.consul_ca_secret)
-        targets.append(ConsulRestore(consul, token=token, ca=ca, secret=ours.consul_token_secret))
-        kept.append(ConsulCanaries(consul, token=token, ca=ca, secret=ours.consul_token_secret))
+    if settings().snapshots.consul_address:
+        targets.append(_consul(secrets, ConsulRestore, ours.consul_token_secret))
+        kept.append(_consul(secrets, ConsulCanaries, ours.consul_token_secret))
     return Restores(
         targets=targets,
         canaries=kept,
@@ -204,7 +201,7 @@ def _access(secrets: VaultSecrets) -> list[AccessControl]:
     if ours.consul_address:
         ca, name = _secret(secrets, ours.consul_ca_secret), restores.consul_token_secret
         servers = ConsulServers(ours, token=str, ca=ca, secret=name)
-        found.append(ConsulAccess(servers, ConsulServers(ours, token=_secret(secrets, name), ca=ca, secret=name)))
+        found.append(ConsulAccess(servers, _consul(secrets, ConsulServers, name)))
     return found
 
 
@@ -218,6 +215,13 @@ def _session(secrets: VaultSecrets, token: str) -> NomadSession:
     nomad = settings().nomad
     ca, former = _secret(secrets, nomad.ca_secret), _former(secrets, token)
     return NomadSession(nomad, token=_secret(secrets, token), ca=ca, former=former)
+
+
+def _consul[T: ConsulServers](secrets: VaultSecrets, kind: type[T], secret: str) -> T:
+    """Consul's servers, as the token in that secret."""
+    ours = settings().snapshots
+    token, ca = _secret(secrets, secret), _secret(secrets, ours.consul_ca_secret)
+    return kind(ours, token=token, ca=ca, secret=secret, former=lambda: secrets.former(secret))
 
 
 @cache

@@ -6,7 +6,7 @@ https://developer.hashicorp.com/consul/api-docs/features/filtering).
 """
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from keeper.errors import Forbidden, Gone, KeeperError, Permanent, Throttled, Unreachable
 from keeper.restore_ports import Sized
 from keeper.settings import SnapshotSettings
+from keeper.telemetry import Event, event
 
 if TYPE_CHECKING:
     import requests
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 READ_SECONDS = 60
 """Consul writes a whole archive to a temporary file before its first byte, and holds a request for seconds while nobody leads."""
 MOST_TEXT = 200
+HEADER = "X-Consul-Token"
+OWN_TOKEN = "/v1/acl/token/self"  # noqa: S105 -- a path
 NO_LEADER = "No cluster leader"
 UNKNOWN_TOKEN = "ACL not found"  # noqa: S105 -- what Consul answers
 
@@ -29,15 +32,30 @@ class NoLeader(Unreachable):
     """Nobody leads, so nobody answers."""
 
 
+class UnknownToken(Forbidden):
+    """The servers have no such token."""
+
+
 class ConsulServers:
-    """`token` and `ca` (a PEM bundle) are asked for anew each time: both are rotated. `secret` names where the token comes from."""
+    """`token` and `ca` (a PEM bundle) are asked for anew each time: both are rotated. `secret` names where the token comes from.
+
+    A restored state knows the tokens of its own time only: when the servers do not know the newest one, the first of `former`, the
+    newest first, that they know is used instead, which is said. A token that they know and that lacks a right is never replaced so.
+    """
 
     def __init__(
-        self, settings: SnapshotSettings, *, token: Callable[[], str], ca: Callable[[], str], secret: str = ""
+        self,
+        settings: SnapshotSettings,
+        *,
+        token: Callable[[], str],
+        ca: Callable[[], str],
+        secret: str = "",
+        former: Callable[[], Iterator[str]] = lambda: iter(()),
     ) -> None:
         self._settings = settings
         self._token = token
         self._ca = ca
+        self._former = former
         self.secret = secret or settings.consul_token_secret
 
     @contextmanager
@@ -49,7 +67,7 @@ class ConsulServers:
 
         with requests.Session() as session:
             session.trust_env = False
-            session.auth = TokenHeader(self._token(), "X-Consul-Token")
+            session.auth = TokenHeader(self._token(), HEADER)
             session.headers["Accept-Encoding"] = "identity"
             transport = VerifiedTransport(self._ca(), self._settings.consul_name, "Consul")
             session.mount(self._address, transport)
@@ -57,12 +75,44 @@ class ConsulServers:
 
     def get(self, session: "requests.Session", path: str) -> "requests.Response":
         """One successful answer, its body not read yet; anything else is raised in the keeper's words."""
-        return self._send(session, "GET", path)
+        return self._known(session, lambda: self._send(session, "GET", path))
 
     def put(self, session: "requests.Session", path: str, body: Sized | str, seconds: float = READ_SECONDS) -> None:
-        """Send a body, once; the same errors."""
-        with self._send(session, "PUT", path, body, seconds):
-            pass
+        """Send a body, once; the same errors. What is made as it is sent cannot be sent anew with another token: see `settle`."""
+        if isinstance(body, Sized):
+            self.settle(session)
+        self._known(session, lambda: self._send(session, "PUT", path, body, seconds)).close()
+
+    def settle(self, session: "requests.Session") -> None:
+        """Have the session carry a token that the servers know."""
+        self.get(session, OWN_TOKEN).close()
+
+    def _known(self, session: "requests.Session", ask: "Callable[[], requests.Response]") -> "requests.Response":
+        """Ask; once more with a former token when the servers do not know this one."""
+        try:
+            return ask()
+        except UnknownToken as exc:
+            self._use_former(session, exc)
+        return ask()
+
+    def _use_former(self, session: "requests.Session", unknown: UnknownToken) -> None:
+        from keeper.trust import TokenHeader  # noqa: PLC0415 -- as in `session`
+
+        tried = 0
+        for token in self._former():
+            session.auth = TokenHeader(token, HEADER)
+            try:
+                self._send(session, "GET", OWN_TOKEN).close()
+            except UnknownToken:
+                tried += 1
+                continue
+            event(Event.TOKEN_FORMER_USED, secret=self.secret)
+            return
+        if tried == 0:
+            raise unknown
+        raise Forbidden(
+            f"{unknown}, nor any of its {tried} former enabled versions: put a token of its there"
+        ) from unknown
 
     def _send(
         self,
@@ -99,7 +149,7 @@ class ConsulServers:
     def _refusal(self, path: str, answer: "requests.Response") -> KeeperError:
         text = " ".join(answer.text.split())[:MOST_TEXT]
         if UNKNOWN_TOKEN in text:
-            return Forbidden(f"Consul does not know the token in {self.secret} ({path}: {text})")
+            return UnknownToken(f"Consul does not know the token in {self.secret} ({path}: {text})")
         kind = MEANINGS.get(answer.status_code, Permanent)
         if kind is Forbidden:
             return Forbidden(f"Consul refused {path} to the token in {self.secret}: {text}")

@@ -141,7 +141,7 @@ class ConsulLab:
         if not self.leader:
             raise NoLeaderError
         caller = self._caller(request)
-        return self._write(request, caller) if request.method == "PUT" else self._read(request, caller)
+        return self._read(request, caller) if request.method == "GET" else self._write(request, caller)
 
     def _caller(self, request: Request) -> Caller:
         return Caller.of(self.state, request.headers.get("x-consul-token", ""))
@@ -244,6 +244,8 @@ class ConsulLab:
 
     def _write(self, request: Request, caller: Caller) -> Response:
         path = request.path
+        if request.method == "DELETE":
+            return self._remove(path, caller)
         if path.startswith("/v1/kv/"):
             name = path.removeprefix("/v1/kv/")
             caller.require("key", "write", name)
@@ -262,6 +264,14 @@ class ConsulLab:
             "/v1/acl/auth-method": self._method,
         }
         return _json(makers[path](given)) if path in makers else _plain(404, NO_PATH)
+
+    def _remove(self, path: str, caller: Caller) -> Response:
+        kind, _, key = path.removeprefix("/v1/").rpartition("/")
+        if kind != "acl/token":
+            return _plain(404, NO_PATH)
+        caller.require("acl", "write")
+        self.state.remove(Table.TOKENS, [key])
+        return _json(True)
 
     def _session(self, given: Record, caller: Caller) -> Response:
         node = given.get("Node", self.name)

@@ -24,7 +24,12 @@ class ConsulTheatre(Theatre):
 
     def be(self, who):
         """Have the secret hold that token."""
-        how = {"token": lambda: TOKENS[who], "ca": self.server.ca.read_text, "secret": "consul-restore-token"}
+        self.hold(TOKENS[who])
+
+    def hold(self, token, *former):
+        """Have the secret hold that token, and have held others."""
+        how = {"token": lambda: token, "ca": self.server.ca.read_text, "secret": "consul-restore-token"}
+        how["former"] = lambda: iter(former)
         self.consul = ConsulRestore(self.settings.snapshots, **how)
         self.kept = ConsulCanaries(self.settings.snapshots, **how)
 

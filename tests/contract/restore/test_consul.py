@@ -10,7 +10,7 @@ from lab.ca import Authority
 from lab.clock import wall_clock
 from lab.consul.processes import ConsulProcess, binary
 from lab.consul.server import ConsulLab
-from tests.contract.consul.script import Step
+from tests.contract.consul.script import TOKENS, Step
 from tests.contract.restore.consul_theatre import ConsulTheatre
 
 
@@ -53,6 +53,34 @@ def test_a_restore_can_be_undone(stage):
     undone = stage.restored(done.progress.undo)
 
     assert (undone.state, "app/later" in stage.paths()) == (State.SUCCEEDED, True), undone.outcome
+
+
+def test_the_restored_state_is_proven_with_a_former_token_when_it_knows_the_newest_not(stage, caplog):
+    policies = [{"Name": "global-management"}]
+    old, new = (f"33333333-0000-4000-8000-00000000000{n}" for n in (1, 2))
+    accessor = "44444444-0000-4000-8000-000000000001"
+    stage.asked.ask(Step("PUT", "acl/token", body={"AccessorID": accessor, "SecretID": old, "Policies": policies}))
+    stage.hold(old)
+    stem = stage.take()
+    stage.asked.ask(Step("PUT", "acl/token", body={"SecretID": new, "Policies": policies}))
+    stage.asked.ask(Step("DELETE", f"acl/token/{accessor}"))
+    stage.hold(new, old)
+
+    done = stage.restored(stem)
+
+    assert done.state is State.SUCCEEDED, done.outcome
+    assert '"event":"token.former_used","secret":"consul-restore-token"' in caplog.text
+
+
+def test_a_token_that_nobody_ever_knew_is_named_with_its_secret(stage):
+    stem = stage.take()
+    stage.hold(TOKENS["unknown"], TOKENS["unknown"].replace("dead", "beef"))
+
+    done = stage.restored(stem)
+
+    assert done.state is State.FAILED
+    assert "Consul does not know the token in consul-restore-token" in done.outcome
+    assert "nor any of its 1 former enabled versions" in done.outcome
 
 
 def test_another_version_is_refused_also_a_newer_one(stage):
