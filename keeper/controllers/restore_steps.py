@@ -130,7 +130,13 @@ class Steps:
         }
 
     def verify(self) -> Mapping[str, object]:
-        """Read, open and check every byte, before anything is sent: what is no snapshot never reaches the servers."""
+        """Read, open and check every byte, before anything is sent: what is no snapshot never reaches the servers.
+
+        The archive carries its manifest, so one that was put in the manifest's place shows.
+        """
+        if _carried(self.backups, self.manifest) != self.manifest:
+            what = f"the manifest of {self.manifest.name.stem} is not the one that its archive carries"
+            raise BadSnapshot(Reason.UNREADABLE, what)
         check = ArchiveCheck(Limits(self.attempt.world.settings.snapshots.largest_state))
         for piece in self._archive("verifying"):
             check.push(piece)
@@ -248,10 +254,14 @@ def _held(backups: Snapshots, cluster: str, snapshot: str) -> Held:
 def _manifest(backups: Snapshots, held: Held) -> Manifest:
     """The manifest blob; of a snapshot without one, what its archive carries, which nobody has proven to be finished."""
     with storing():
-        if held.verified:
-            return load_manifest(backups.store, held)
-        text = backups.store.metadata(held.tier, held.name.blob(Part.ARCHIVE)).get(MANIFEST_METADATA, "")
+        return load_manifest(backups.store, held) if held.verified else _carried(backups, held)
+
+
+def _carried(backups: Snapshots, of: Held | Manifest) -> Manifest:
+    """The manifest in the archive's own metadata."""
+    with storing():
+        text = backups.store.metadata(of.tier, of.name.blob(Part.ARCHIVE)).get(MANIFEST_METADATA, "")
     try:
         return manifest_json.from_json(text)
     except FieldError as exc:
-        raise BadSnapshot(Reason.UNREADABLE, f"{held.name.stem} has no manifest that can be read: {exc}") from exc
+        raise BadSnapshot(Reason.UNREADABLE, f"the archive of {of.name.stem} carries no manifest: {exc}") from exc

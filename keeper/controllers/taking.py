@@ -98,8 +98,11 @@ def put_manifest(store: SnapshotStore, manifest: Manifest, lease: Lease) -> None
 
 
 def load_manifest(store: SnapshotStore, held: Held) -> Manifest:
-    """The manifest of a verified snapshot; raises `BadSnapshot` (`UNREADABLE`) when it is damaged."""
-    return _parsed(b"".join(store.read(held.tier, held.name.blob(Part.MANIFEST))))
+    """The manifest of a verified snapshot; raises `BadSnapshot` (`UNREADABLE`) when it is damaged or another's."""
+    manifest = _parsed(b"".join(store.read(held.tier, held.name.blob(Part.MANIFEST))))
+    if (manifest.name, manifest.tier) != (held.name, held.tier):
+        raise BadSnapshot(Reason.UNREADABLE, f"the manifest of {held.name.stem} is that of {manifest.name.stem}")
+    return manifest
 
 
 def _parsed(text: str | bytes) -> Manifest:

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from keeper.controllers import restore
+from keeper.controllers.taking import load_manifest
+from keeper.core import manifest_json
 from keeper.core.operations import State
 from keeper.core.restoring import Step
 from keeper.core.snapshots import Part, parse_stem
@@ -166,6 +168,26 @@ def test_what_is_no_snapshot_never_reaches_the_servers(theatre):
     assert "is no sealed snapshot" in done.outcome
     assert len(done.outcome.splitlines()) == 1
     assert theatre.paused() is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"server_version": "1.0.0"}, {"counts": {}}, {"keystore_sha256": None}, {"name": None}]
+)
+def test_a_manifest_that_was_tampered_with_never_leads_to_a_restore(theatre, change):
+    theatre.furnish()
+    name = parse_stem(theatre.take())
+    other = replace(name, index=name.index + 1)
+    (held,) = theatre.store.listing(CLUSTER).held
+    manifest = load_manifest(theatre.store, held)
+    forged = manifest_json.to_json(replace(manifest, **(change if "name" not in change else {"name": other}))).encode()
+    theatre.store.read = lambda tier, blob, read=theatre.store.read: (
+        iter([forged]) if blob == name.blob(Part.MANIFEST) else read(tier, blob)
+    )
+
+    done = theatre.restored(name.stem, "without-keystore")
+
+    assert (done.state, theatre.sent, theatre.paused()) == (State.FAILED, 0, None)
+    assert done.outcome.startswith("unreadable: the manifest of ")
 
 
 def test_a_snapshot_that_does_not_exist_is_named(theatre):

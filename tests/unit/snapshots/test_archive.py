@@ -46,6 +46,15 @@ def test_states_of_any_size_pass(size, piece):
     assert checked(archive_of(state), size=piece).state_bytes == size
 
 
+@pytest.mark.parametrize("missing", range(1, 9))
+def test_an_archive_that_lacks_any_byte_of_its_gzip_end_is_cut_short(missing):
+    body = REAL["snapshot.snap"][:-missing]  # the tar inside is whole
+
+    with pytest.raises(BadSnapshot) as caught:
+        checked(body, hashlib.sha256(body).digest())
+    assert caught.value.reason is Reason.CUT_SHORT
+
+
 @pytest.mark.parametrize("name", REAL)
 def test_no_damaged_archive_passes(name):
     passed = []

@@ -403,3 +403,42 @@ def test_a_tick_cut_before_any_of_its_writes_leaves_nothing_half_done_and_the_ne
         assert all(held.verified for held in one.store.listing("lab").held)
         assert len(one.verified()) == 1
     assert at > 6
+
+
+def test_a_sweep_cut_after_any_deletion_leaves_no_manifest_without_its_archive(stage):
+    class Cut(BaseException):
+        pass
+
+    for _ in range(4):
+        stage.tick()
+        stage.hour()
+    stage.hour(24 * 400)
+    stage.nomad.make = lambda: archive_of(stage.state, stage.index + 1)
+    for last in range(1, 3):
+        left = [last]
+
+        def step(what, left=left):
+            if what.startswith("delete"):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise Cut
+
+        stage.store.step = step
+        with pytest.raises(Cut):
+            stage.tick()
+        stage.clock.advance(31)
+        assert all(Part.MANIFEST not in held.parts or held.verified for held in stage.store.listing("lab").held)
+
+
+def test_a_copy_that_was_spoilt_on_its_way_is_none(stage):
+    real = stage.copies.create
+
+    def spoil(tier, name, body, metadata):
+        real(tier, name, body[:-1] + b"?" if name.endswith(Part.ARCHIVE) else body, metadata)
+
+    stage.copies.create = spoil
+
+    outcome = stage.tick()
+
+    assert any(problem.startswith("unreadable") for problem in outcome.problems)
+    assert stage.verified(store=stage.copies) == []
