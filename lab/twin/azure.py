@@ -23,7 +23,9 @@ from lab.azure.model.words import Mode
 from lab.azure.tokens import Principal, Tenant
 from lab.clock import wall_clock
 from lab.http import Response, Tls, serve
+from lab.keyvault.key_store import make_key
 from lab.keyvault.vault import Vault
+from lab.twin.deposits import Deposits
 from lab.twin.network import inside
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from lab.twin.blueprint import Blueprint
 
 IMDS = "169.254.169.254"
+SEAL_KEYS = tuple(f"Microsoft.KeyVault/vaults/keys/{each}" for each in ("read", "wrap/action", "unwrap/action"))
+"""What Key Vault Crypto User allows, as far as a server uses it."""
 READ_SECRETS = ("Microsoft.KeyVault/vaults/secrets/getSecret/action",)
 """What Key Vault Secrets User allows, as far as a machine uses it."""
 
@@ -150,6 +154,8 @@ class Services:
 
     metadata: Metadata
     vaults: dict[str, Vault]
+    deposits: Deposits | None
+    """Where servers before Nomad 1.9 bring their root keys; None when the templates tell nobody to."""
 
 
 def identity_of(blueprint: Blueprint) -> Principal:
@@ -161,6 +167,12 @@ def identity_of(blueprint: Blueprint) -> Principal:
 def vault_host(blueprint: Blueprint) -> str:
     """Return the name of the Key Vault that the machine's knobs name."""
     return str(urlsplit(blueprint.told()["knobs"]["vaultUrl"]).hostname)
+
+
+def hosts_of(blueprint: Blueprint) -> list[str]:
+    """Return the names in the data subnet that the machine calls: its vault, and where it deposits root keys, if it does."""
+    keystore = blueprint.told()["knobs"].get("keystore") or {}
+    return [vault_host(blueprint), *(str(urlsplit(url).hostname) for url in keystore.values())]
 
 
 def start(
@@ -181,12 +193,31 @@ def start(
         grants = {identity_of(each).object_id: (Grant(READ_SECRETS),)}
         vaults.setdefault(vault_host(each), Vault(tenant, wall_clock, name=vault_host(each), grants=grants))
     handlers = {host: vaults[host].handle if host in vaults else downloads for host in addresses}
+    deposits = _keystore(tenant, blueprints, handlers)
     with inside(namespace):
         stack.enter_context(serve(metadata.handle, address=IMDS, port=80))
         for host, address in addresses.items():
             leaf = authority.issue(host, names=[host])
             stack.enter_context(serve(handlers[host], address=address, port=443, tls=Tls(leaf.certificate, leaf.key)))
-    return Services(metadata, vaults)
+    return Services(metadata, vaults, deposits)
+
+
+def _keystore(
+    tenant: Tenant, blueprints: list[Blueprint], handlers: dict[str, Callable[[Request], Response]]
+) -> Deposits | None:
+    """Have the state account take root keys from those who are told to bring them, and the keeper's vault seal them."""
+    bringers = {identity_of(each).object_id: each for each in blueprints if each.told()["knobs"].get("keystore")}
+    if not bringers:
+        return None
+    place = next(iter(bringers.values())).told()["knobs"]["keystore"]
+    host, name = str(urlsplit(place["keyUrl"]).hostname), urlsplit(place["keyUrl"]).path.rpartition("/")[2]
+    grants = dict.fromkeys(bringers, (Grant(SEAL_KEYS, f"/vaults/{host}/keys/{name}"),))
+    vault = Vault(tenant, wall_clock, name=host, grants=grants)
+    vault.keys.shelf.add(name, make_key({"kty": "RSA", "key_size": 2048, "key_ops": ["wrapKey", "unwrapKey"]}), {})
+    deposits = Deposits(tenant, frozenset(bringers))
+    handlers[host] = vault.handle
+    handlers[str(urlsplit(place["blobUrl"]).hostname)] = deposits.handle
+    return deposits
 
 
 def gossip_key() -> str:

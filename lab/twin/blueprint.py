@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
-from tools.bundle_node import bundled, taken_apart, user_data
-from tools.infra_prediction import MACHINE, SCALE_SET, custom_data_text, prediction_with, user_data_text
+from tools.bundle_node import taken_apart
+from tools.infra_prediction import MACHINE, SCALE_SET, custom_data_text, prediction_with, told, user_data_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tools.infra_prediction import Prediction, Resource
 
-PARAMETERS = """
+COMMON = """
 param sshPublicKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyForChecksOnly0000000000000000000000 checks'
 param stage = 'production'
 param operatorSources = ['203.0.113.0/24']
-param releases = {{ nomad: '{nomad}', consul: '1.21.4', vault: '1.20.3' }}
+"""
+SMALL = """
+param releases = {{ nomad: '{nomad}', consul: '{consul}', vault: '1.20.3', mirror: {mirror} }}
 param clientPools = [{{ name: 'general', min: 3, max: 6, order: 10, price: '0.230', nodeClass: '{node_class}' }}]
 """
 """Production, small: three servers, Consul beside Nomad, one pool (bicep/params/production-minimal.bicepparam)."""
+LARGE = """
+param serverCount = 5
+param clientPools = [{ name: 'general', min: 5, max: 10 }, { name: 'spot', min: 0, max: 10, priority: 'Spot' }]
+param consul = { mode: 'Dedicated', mesh: true }
+param vault = true
+param files = true
+param applicationPorts = ['8080', '9000-9100']
+param federation = { networks: [], servers: ['10.50.10.0/24'], join: ['10.50.10.4'], authoritativeRegion: 'global' }
+"""
+"""Production, highly available (bicep/params/production-ha.bicepparam), and whatever else opens a port."""
 
 INSTANCE = "a1b2c3d4"
 
@@ -55,15 +65,8 @@ class Blueprint:
 
     def told(self) -> dict[str, Any]:
         """Return the decoded userData."""
-        told: dict[str, Any] = json.loads(taken_apart(self.user_data)[1])
-        return told
-
-    def knowing(self, knobs: Mapping[str, object]) -> Blueprint:
-        """Return the same machine with more knobs in its userData."""
-        told = self.told()
-        told["knobs"] |= knobs
-        program, _ = taken_apart(self.user_data)
-        return replace(self, user_data=user_data(bundled(program), told))
+        decoded: dict[str, Any] = json.loads(taken_apart(self.user_data)[1])
+        return decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +80,9 @@ class Site:
     names: dict[str, str]
 
 
-def site(nomad: str, node_class: str) -> Site:
-    """Render the templates with a release of Nomad and a node class of the client pool."""
-    found = prediction_with("twin", PARAMETERS.format(nomad=nomad, node_class=node_class))
+def site(choices: str) -> Site:
+    """Render the templates with these parameters (Bicep text) besides the ones that every twin has."""
+    found = prediction_with("twin", COMMON + choices)
     subnets = {
         name: str(properties.get("addressPrefix") or properties["addressPrefixes"][0])
         for name, properties in found.subnets().items()
@@ -90,7 +93,7 @@ def site(nomad: str, node_class: str) -> Site:
 def _servers(found: Prediction, subnets: dict[str, str]) -> tuple[Blueprint, ...]:
     servers: list[Blueprint] = []
     for resource in found.members():
-        if resource["type"] == MACHINE:
+        if resource["type"] == MACHINE and told(resource)["role"] == "server":
             link = found.by_id(resource["properties"]["networkProfile"]["networkInterfaces"][0]["id"])
             if link is None:
                 raise LookupError(f"{resource['name']} has no predicted network interface")

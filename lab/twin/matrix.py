@@ -38,38 +38,86 @@ class Rule:
 
 
 BOTH = ("tcp", "udp")
-ARCHITECTURE = (
+FEDERATED = "federated"
+NOMAD = (
     Rule("servers", (*CALLERS, "functions"), (4646,)),
     Rule("servers", MEMBERS, (4647,)),
     Rule("servers", ("servers",), (4648,), BOTH),
     Rule("servers", ("clients",), (4691,)),
-    Rule("servers", MEMBERS, (8300,)),
-    Rule("servers", MEMBERS, (8301,), BOTH),
-    Rule("servers", ("servers",), (8302,), BOTH),
-    Rule("servers", (*CALLERS, "functions"), (8500, 8501, 8502)),
-    Rule("servers", MEMBERS, (8600,), BOTH),
-    Rule("servers", ("AzureBastionSubnet",), (22,)),
     Rule("clients", CALLERS, (4646, 4647)),
-    Rule("clients", MEMBERS, (4648, 20000, 26000, 32000, 8301), BOTH),
+    Rule("clients", MEMBERS, (4648, 20000, 26000, 32000), BOTH),
     Rule("clients", ("clients",), (4691,)),
-    Rule("clients", ("AzureBastionSubnet",), (22,)),
     Rule("data", (*CALLERS, "data", "functions"), (443,)),
+    Rule("servers", ("AzureBastionSubnet",), (22,)),
+    Rule("clients", ("AzureBastionSubnet",), (22,)),
     Rule("management", ("AzureBastionSubnet",), (22, 443)),
 )
+"""What holds in every deployment with Bastion."""
+
+
+def consul_in(home: str, machines: tuple[str, ...]) -> tuple[Rule, ...]:
+    """Consul's servers in the subnet `home`, an agent on each of `machines`."""
+    return (
+        Rule(home, machines, (8300,)),
+        Rule(home, (home,), (8302,), BOTH),
+        Rule(home, (*dict.fromkeys((*machines, *CALLERS)), "functions"), (8500, 8501, 8502)),
+        Rule(home, machines, (8600,), BOTH),
+        *(Rule(machine, machines, (8301,), BOTH) for machine in machines),
+    )
+
+
+SMALL_DEPLOYMENT = (*NOMAD, *consul_in("servers", MEMBERS))
+LARGE_DEPLOYMENT = (
+    *NOMAD,
+    *consul_in("data", (*MEMBERS, "data")),
+    # Machines of Consul are scraped and visited like the others.
+    Rule("data", ("clients",), (4691,)),
+    Rule("data", ("AzureBastionSubnet",), (22,)),
+    # HashiCorp Vault on the servers: tasks and people call it, its servers each other.
+    Rule("servers", CALLERS, (8200,)),
+    Rule("servers", ("servers",), (8201,)),
+    # Azure Files, workloads' own ports, and servers of another region.
+    Rule("data", ("clients",), (2049,)),
+    Rule("clients", MEMBERS, (8080, 9000, 9050, 9100)),
+    Rule("servers", (FEDERATED,), (4647,)),
+    Rule("servers", (FEDERATED,), (4648,), BOTH),
+    Rule("data", (FEDERATED,), (8302,), BOTH),
+)
 PORTS = (
-    *(22, 80, 443, 2375, 4645, 4646, 4647, 4648, 4649, 4690, 4691, 8080, 8200, 8201, 8299, 8300, 8301, 8302, 8303),
-    *(8499, 8500, 8501, 8502, 8503, 8600, 19999, 20000, 26000, 32000, 32001, 65000),
+    *(
+        22,
+        80,
+        443,
+        2049,
+        2375,
+        4645,
+        4646,
+        4647,
+        4648,
+        4649,
+        4690,
+        4691,
+        8080,
+        8200,
+        8201,
+        8299,
+        8300,
+        8301,
+        8302,
+        8303,
+    ),
+    *(8499, 8500, 8501, 8502, 8503, 8600, 8999, 9000, 9050, 9100, 9101, 19999, 20000, 26000, 32000, 32001, 65000),
 )
 TARGETS = ("servers", "clients", "data", "management")
 BALANCER = "balancer"
 """Azure's own probe address, which every group lets in."""
 
 
-def expected(sources: Iterable[str]) -> dict[tuple[str, str, str, int], bool]:
+def expected(sources: Iterable[str], architecture: Iterable[Rule]) -> dict[tuple[str, str, str, int], bool]:
     """Return for each (source, target, protocol, port) whether it must get through."""
     allowed = {
         (source, rule.to, protocol, port)
-        for rule in ARCHITECTURE
+        for rule in architecture
         for source in rule.sources
         for port in rule.ports
         for protocol in rule.protocols
@@ -130,9 +178,11 @@ def _close(line: object) -> None:
         line.close()
 
 
-def differences(sources: Mapping[str, str], targets: Mapping[str, str]) -> tuple[int, int, list[str]]:
+def differences(
+    sources: Mapping[str, str], targets: Mapping[str, str], architecture: Iterable[Rule]
+) -> tuple[int, int, list[str]]:
     """Try every pair. `sources` are namespaces, `targets` addresses, by subnet; return tries, passes and what differs."""
-    wanted = expected(sources)
+    wanted = expected(sources, architecture)
     wrong: list[str] = []
     passed = 0
     for source, namespace in sources.items():

@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from lab.twin import matrix
+from lab.twin.blueprint import LARGE, site
 from lab.twin.network import inside
 from lab.twin.rules import BALANCER, nftables
 from lab.twin.shell import CommandFailed, wait_until
@@ -49,7 +50,7 @@ def sizes(world: World, report: Report) -> None:
     texts = {each.custom_data for each in members}
     size = max(len(each.custom_data.encode()) for each in members)
     report.check("customData is the same on every machine", f"{size} bytes", holds=len(texts) == 1)
-    told = max(len(world.trusting(each).user_data) for each in members)
+    told = max(len(each.user_data) for each in members)
     fits = size <= CUSTOM_DATA_LIMIT and told <= USER_DATA_LIMIT
     report.check("customData and userData fit into Azure's limits", f"{told} characters of userData", holds=fits)
 
@@ -114,15 +115,43 @@ def lets_through_what_the_architecture_says(world: World, report: Report) -> Non
             network.attach(f"to-{name.lower()}", targets[name], prefix)
     sources[matrix.BALANCER] = network.attach("from-balancer", BALANCER, f"{BALANCER}/24".replace(".16/", ".0/"))
     sources["internet"] = network.attach("from-internet", "203.0.113.50", "203.0.113.0/24")
+    sources[matrix.FEDERATED] = network.attach("from-federated", "10.50.10.50", "10.50.10.0/24")
     network.filter("")
-    count, passed, _ = matrix.differences(sources, targets)
+    count, passed, _ = matrix.differences(sources, targets, ())
     report.check(
         "without rules every try gets an answer, so silence means a rule", f"{passed} of {count}", holds=passed == count
     )
+    large = site(LARGE)
+    deployments = {"small": (world.site, matrix.SMALL_DEPLOYMENT), "large": (large, matrix.LARGE_DEPLOYMENT)}
+    for name, (rendered, architecture) in deployments.items():
+        network.filter(nftables(rendered))
+        count, passed, wrong = matrix.differences(sources, targets, architecture)
+        seen = "; ".join(wrong[:5]) or f"{count} tries, {passed} let through"
+        what = f"the network of the {name} deployment lets the allowed matrix through and nothing else"
+        report.check(what, seen, holds=not wrong)
     network.filter(nftables(world.site))
-    count, passed, wrong = matrix.differences(sources, targets)
-    seen = "; ".join(wrong[:5]) or f"{count} tries, {passed} let through"
-    report.check("the network lets the allowed matrix through and nothing else", seen, holds=not wrong)
+
+
+def deposits_root_keys(world: World, report: Report, servers: list[Machine]) -> None:
+    """Before Nomad 1.9: each root key lies sealed beside the snapshots, and every server has noted that it has it."""
+    deposits = world.services.deposits
+    if deposits is None:
+        report.note(f"Nomad {world.nomad_version} has its root keys in its snapshots: nobody deposits any")
+        return
+    notes = {f"nomad/servers/{server.blueprint.name}.json" for server in servers}
+    keys: set[str] = set()
+
+    def noted() -> bool:
+        nonlocal keys
+        keys = {name.rpartition("/")[2].removesuffix(".json") for name in deposits.blobs if name.count("/") == 1}
+        held = [json.loads(deposits.blobs[name])["keys"] for name in notes & set(deposits.blobs)]
+        return len(held) == len(servers) and bool(keys) and all(set(each) == keys for each in held)
+
+    done = wait_until(noted, KNOB_SECONDS, 1)
+    seen = f"{len(keys)} key, notes of {len(notes & set(deposits.blobs))} of {len(servers)} servers"
+    report.check("the servers deposit their root keys by the timer, and note what they have", seen, holds=done)
+    plain = [name for name in keys if b'"KEK"' in deposits.blobs[f"nomad/{name}.json"]]
+    report.check("no deposit holds a key in clear text", ", ".join(plain), holds=not plain)
 
 
 def second_boot_changes_nothing(machine: Machine, report: Report) -> None:
@@ -159,11 +188,11 @@ def _difference(what: str, before: dict[str, str], after: dict[str, str]) -> str
 
 def knob_arrives(world: World, machine: Machine, report: Report, node_class: str) -> None:
     """A parameter of the templates changes, and the running machine follows by itself, without a reboot."""
-    changed = world.render(node_class).client
+    changed = world.render(node_class=node_class).client
     same = changed.custom_data == machine.blueprint.custom_data
     report.check("a changed knob changes no byte of customData", holds=same)
     boot, process = machine.read("/proc/sys/kernel/random/boot_id"), main_process(machine)
-    world.services.metadata.change_user_data(world.trusting(changed))
+    world.services.metadata.change_user_data(changed)
     wanted = f'node_class = "{node_class}"'
     arrived = wait_until(
         lambda: wanted in machine.read("/etc/nomad.d/20-client.hcl") and main_process(machine) not in {process, "0"},
@@ -254,7 +283,7 @@ def refuses_a_forged_release(world: World, machine: Machine, report: Report) -> 
     """A release whose SHA256SUMS another key signed is never unpacked; the machine stays what it is, and says so."""
     forged = world.forge()
     process = main_process(machine)
-    told = world.trusting(machine.blueprint).knowing({"consulVersion": forged})
+    (told,) = [each for each in world.render(consul=forged).servers if each.name == machine.blueprint.name]
     world.services.metadata.change_user_data(told)
     machine.succeeds("systemctl", "start", "keeper-load.service")
     said = [str(line["why"]) for line in program_said(machine) if line.get("event") == "node.failed"]
@@ -264,5 +293,5 @@ def refuses_a_forged_release(world: World, machine: Machine, report: Report) -> 
     same = machine.read("/usr/local/bin/consul") != "" and main_process(machine) == process
     well = '"Healthy"' in machine.run("python3", "-c", HEALTH)
     report.check("and the machine goes on with the one it has, in good health", holds=missing and same and well)
-    world.services.metadata.change_user_data(world.trusting(machine.blueprint))
+    world.services.metadata.change_user_data(machine.blueprint)
     machine.apply()

@@ -93,13 +93,11 @@ class ReleaseServer:
         self.files[f"{path}/cni-plugins-linux-{ARCHITECTURE}-v{CNI_VERSION}.tgz"] = packed.getvalue()
         return hashlib.sha256(packed.getvalue()).hexdigest()
 
-    def knobs(self, cni_digest: str) -> dict[str, object]:
-        """Return what a machine must be told to trust this server as it trusts HashiCorp's."""
-        return {
-            "releaseKey": self._signer.ring(),
-            "releaseFingerprint": self._signer.fingerprint(),
-            "cni": {"version": CNI_VERSION, "amd64": cni_digest, "arm64": "0" * 64},
-        }
+    def mirror(self, cni_digest: str) -> str:
+        """Return what a deployment says to have its machines trust this server as they trust HashiCorp's (Bicep text)."""
+        signer = f"{{ key: '{self._signer.ring()}', fingerprint: '{self._signer.fingerprint()}' }}"
+        cni = f"{{ version: '{CNI_VERSION}', amd64: '{cni_digest}', arm64: '{'0' * 64}' }}"
+        return f"{{ signer: {signer}, cni: {cni} }}"
 
     def handle(self, request: Request) -> Response:
         """Answer one download."""

@@ -72,6 +72,7 @@ def prove(world: World, report: Report) -> None:
     _names(world, report, client, servers[0])
     if world.nomad:
         proofs.elects_a_leader(world, report, client, servers)
+        proofs.deposits_root_keys(world, report, servers)
     proofs.knob_arrives(world, client, report, SECOND_CLASS)
     proofs.lets_through_what_the_architecture_says(world, report)
     proofs.second_boot_changes_nothing(servers[0], report)

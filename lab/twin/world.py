@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from lab.ca import Authority
 from lab.clock import wall_clock
 from lab.twin import azure
-from lab.twin.blueprint import Site, site
+from lab.twin.blueprint import SMALL, Site, site
 from lab.twin.image import BUILD, image
 from lab.twin.machine import Machine
 from lab.twin.network import Network
@@ -48,10 +48,10 @@ class World:
             self.image = image()
             self.folder = Path(tempfile.mkdtemp(prefix="run-", dir=BUILD))
             stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-            self.site = self.render(FIRST_CLASS)
             self.authority = Authority.create(self.folder / "ca", wall_clock(), "the twin's own CA")
             self.releases = ReleaseServer(stack.enter_context(Signer(self.folder / "gpg")))
             self._release()
+            self.site = self.render()
             self.network = stack.enter_context(Network())
             self._start_azure(stack)
             self.stack = stack.pop_all()
@@ -70,23 +70,19 @@ class World:
             return STAND_IN_NOMAD
         return re.findall(r"v(\d+\.\d+\.\d+)", sh(str(self.nomad), "version"))[0]
 
-    def render(self, node_class: str) -> Site:
-        """Render the templates with this node class of the pool."""
-        return site(self.nomad_version, node_class)
-
-    def trusting(self, blueprint: Blueprint) -> Blueprint:
-        """Have the machine trust the release server's key, as a deployment with a mirror of its own does."""
-        return blueprint.knowing(self.mirror)
+    def render(self, *, node_class: str = FIRST_CLASS, consul: str = CONSUL) -> Site:
+        """Render the templates, with another node class of the pool or release of Consul when given."""
+        given = {"nomad": self.nomad_version, "consul": consul, "mirror": self.mirror, "node_class": node_class}
+        return site(SMALL.format(**given))
 
     def machine(self, blueprint: Blueprint) -> Machine:
         """Furnish a machine, not yet booted."""
-        told = self.trusting(blueprint)
-        self.services.metadata.add(told)
-        namespace = self.network.attach(told.short, told.address, told.subnet)
+        self.services.metadata.add(blueprint)
+        namespace = self.network.attach(blueprint.short, blueprint.address, blueprint.subnet)
         made = Machine(
-            blueprint=told,
+            blueprint=blueprint,
             namespace=namespace,
-            home=self.folder / told.short,
+            home=self.folder / blueprint.short,
             image=self.image,
             certificates=self.authority.certificate.read_text(encoding="utf-8"),
             hosts={**self.site.names, **self.hosts},
@@ -115,14 +111,14 @@ class World:
         nomad = self.nomad.read_bytes() if self.nomad else stand_in
         self.releases.add("nomad", self.nomad_version, nomad)
         self.releases.add("consul", CONSUL, stand_in)
-        self.mirror = self.releases.knobs(self.releases.add_cni())
+        self.mirror = self.releases.mirror(self.releases.add_cni())
         self.gossip = {name: azure.gossip_key() for name in ("nomad-gossip-key", "consul-gossip-key")}
 
     def _start_azure(self, stack: contextlib.ExitStack) -> None:
         data = self.site.subnets["data"].rsplit(".", 1)[0]
         members = [*self.site.servers, self.site.client]
-        vaults = dict.fromkeys(azure.vault_host(each) for each in members)
-        self.hosts = {host: f"{data}.{10 + index}" for index, host in enumerate(vaults)}
+        hosts = dict.fromkeys(host for each in members for host in azure.hosts_of(each))
+        self.hosts = {host: f"{data}.{10 + index}" for index, host in enumerate(hosts)}
         self.hosts |= {"releases.hashicorp.com": "203.0.113.10", "github.com": "203.0.113.11"}
         first, *others = self.hosts.values()
         namespace = self.network.attach("azure", first, self.site.subnets["data"], [*others, azure.IMDS])
