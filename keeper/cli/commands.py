@@ -129,6 +129,9 @@ def restore(  # noqa: PLR0917 -- one parameter per option
         str, typer.Option(help="The phrase `restore <cluster> <snapshot>`, as a dry run shows it.")
     ] = "",
     force: Annotated[list[str] | None, typer.Option(help="What to force, by the name in the refusal.")] = None,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Read it from the second account: the first is lost or damaged.")
+    ] = False,
     reason: Reason = "",
     dry_run: DryRun = False,
     wait: Wait = 7200,
@@ -138,6 +141,7 @@ def restore(  # noqa: PLR0917 -- one parameter per option
     body: dict[str, object] = {"operation": "restore", "snapshot": snapshot, "reason": reason, "dry_run": dry_run}
     body |= {"confirm": confirm} if confirm else {}
     body |= {"force": force} if force else {}
+    body |= {"copy": True} if copy else {}
     _operate(ctx, body, wait, as_json, _show_progress)
 
 

@@ -26,7 +26,7 @@ from keeper.core.snapshots import (
 from keeper.errors import Gone, Refused, Transient
 from keeper.ports import Lease, World
 from keeper.restore_ports import Restores, RestoreTarget
-from keeper.snapshot_ports import Snapshots
+from keeper.snapshot_ports import Snapshots, SnapshotStore
 
 SAID_BYTES = 16 * 1024 * 1024
 """How much goes by between two notes of the progress."""
@@ -98,6 +98,8 @@ class Steps:
     attempt: Attempt
     backups: Snapshots
     restores: Restores
+    shelf: SnapshotStore
+    """The account that the snapshot is read from."""
     target: RestoreTarget
     manifest: Manifest
     verified: bool
@@ -134,7 +136,7 @@ class Steps:
 
         The archive carries its manifest, so one that was put in the manifest's place shows.
         """
-        if _carried(self.backups, self.manifest) != self.manifest:
+        if _carried(self.shelf, self.manifest) != self.manifest:
             what = f"the manifest of {self.manifest.name.stem} is not the one that its archive carries"
             raise BadSnapshot(Reason.UNREADABLE, what)
         check = ArchiveCheck(Limits(self.attempt.world.settings.snapshots.largest_state))
@@ -200,7 +202,7 @@ class Steps:
             key = self.backups.keys.unwrap(self.manifest.key)
         self._note(doing, 0)
         with storing():
-            for piece in key.open(blob, self.backups.store.read(self.manifest.tier, blob)):
+            for piece in key.open(blob, self.shelf.read(self.manifest.tier, blob)):
                 pace.sending(len(piece))
                 done += len(piece)
                 if done - self._said >= SAID_BYTES:
@@ -217,7 +219,7 @@ class Steps:
         with unlocking():
             key = self.backups.keys.unwrap(self.manifest.key)
         with storing():
-            body = b"".join(key.open(blob, self.backups.store.read(self.manifest.tier, blob)))
+            body = b"".join(key.open(blob, self.shelf.read(self.manifest.tier, blob)))
         if hashlib.sha256(body).hexdigest() != self.manifest.keystore_sha256:
             raise BadSnapshot(Reason.UNREADABLE, f"{blob} is not the keystore that the manifest names")
         return body
@@ -232,35 +234,46 @@ def choose(attempt: Attempt) -> Steps:
     backups, restores = attempt.world.snapshots, attempt.world.restores
     if backups is None or restores is None or not attempt.cluster:
         raise Refused("no snapshots are configured here, so none can be restored: set SNAPSHOT_CLUSTER")
-    held = _held(backups, attempt.cluster, attempt.progress.snapshot)
+    shelf = _shelf(attempt, backups)
+    held = _held(shelf, attempt.cluster, attempt.progress.snapshot)
     target = next((each for each in restores.targets if each.product is held.name.product), None)
     if target is None:
         raise Refused(f"no {held.name.product} is configured here")
-    return Steps(attempt, backups, restores, target, _manifest(backups, held), held.verified)
+    return Steps(attempt, backups, restores, shelf, target, _manifest(shelf, held), held.verified)
 
 
-def _held(backups: Snapshots, cluster: str, snapshot: str) -> Held:
+def _shelf(attempt: Attempt, backups: Snapshots) -> SnapshotStore:
+    """The account to read from, as the person said; raises `Refused` when there is no second one."""
+    asked = attempt.operation.request.restoring
+    if asked is None or not asked.copy:
+        return backups.store
+    if backups.copies is None:
+        raise Refused("copy: no second account is configured here: set SNAPSHOT_COPY_BLOB_URL")
+    return backups.copies
+
+
+def _held(shelf: SnapshotStore, cluster: str, snapshot: str) -> Held:
     """The snapshot as storage has it; of another cluster's, if that is what was asked for."""
     latest = LATEST.get(snapshot)
     name = None if latest is not None else parse_stem(snapshot)
     with storing():
-        listing = backups.store.listing(cluster if name is None else name.cluster)
+        listing = shelf.listing(cluster if name is None else name.cluster)
     held = listing.newest(latest or Product.NOMAD) if name is None else listing.find(name)
     if held is None or Part.ARCHIVE not in held.parts:
         raise Gone(f"snapshot: expected one that exists, got {snapshot!r}")
     return held
 
 
-def _manifest(backups: Snapshots, held: Held) -> Manifest:
+def _manifest(shelf: SnapshotStore, held: Held) -> Manifest:
     """The manifest blob; of a snapshot without one, what its archive carries, which nobody has proven to be finished."""
     with storing():
-        return load_manifest(backups.store, held) if held.verified else _carried(backups, held)
+        return load_manifest(shelf, held) if held.verified else _carried(shelf, held)
 
 
-def _carried(backups: Snapshots, of: Held | Manifest) -> Manifest:
+def _carried(shelf: SnapshotStore, of: Held | Manifest) -> Manifest:
     """The manifest in the archive's own metadata."""
     with storing():
-        text = backups.store.metadata(of.tier, of.name.blob(Part.ARCHIVE)).get(MANIFEST_METADATA, "")
+        text = shelf.metadata(of.tier, of.name.blob(Part.ARCHIVE)).get(MANIFEST_METADATA, "")
     try:
         return manifest_json.from_json(text)
     except FieldError as exc:

@@ -10,7 +10,7 @@ from keeper.core.problems import FieldError
 from keeper.core.restoring import LATEST, Force, Progress, Step, phrase
 from keeper.core.snapshots import parse_stem
 
-FIELDS = ("snapshot", "confirm", "force")
+FIELDS = ("snapshot", "confirm", "force", "copy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class Restoring:
 
     snapshot: str
     force: frozenset[Force] = frozenset()
+    copy: bool = False
+    """Read it from the second account: the first one's is lost or damaged."""
 
 
 def parse(given: Mapping[str, object], cluster: str, *, dry_run: bool) -> Restoring:
@@ -33,7 +35,10 @@ def parse(given: Mapping[str, object], cluster: str, *, dry_run: bool) -> Restor
     expected = phrase(cluster, snapshot)
     if not dry_run and given.get("confirm") != expected:
         raise FieldError("confirm", f"the phrase {expected!r}", given.get("confirm"))
-    return Restoring(snapshot, _forced(given.get("force", [])))
+    copy = given.get("copy", False)
+    if not isinstance(copy, bool):
+        raise FieldError("copy", "true or false", copy)
+    return Restoring(snapshot, _forced(given.get("force", [])), copy)
 
 
 def _forced(value: object) -> frozenset[Force]:
@@ -45,13 +50,17 @@ def _forced(value: object) -> frozenset[Force]:
 
 def to_json(restoring: Restoring | None) -> dict[str, object]:
     """The fields of a record; none when it is no restore."""
-    return {} if restoring is None else {"snapshot": restoring.snapshot, "force": sorted(restoring.force)}
+    if restoring is None:
+        return {}
+    return {"snapshot": restoring.snapshot, "force": sorted(restoring.force), "copy": restoring.copy}
 
 
 def from_json(stored: Mapping[str, object]) -> Restoring | None:
     """What `to_json` wrote."""
     snapshot = stored.get("snapshot")
-    return None if snapshot is None else Restoring(cast("str", snapshot), _forced(stored.get("force", [])))
+    if snapshot is None:
+        return None
+    return Restoring(cast("str", snapshot), _forced(stored.get("force", [])), stored.get("copy") is True)
 
 
 def progress_to_json(progress: Progress) -> dict[str, object]:

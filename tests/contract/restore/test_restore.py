@@ -190,6 +190,42 @@ def test_a_manifest_that_was_tampered_with_never_leads_to_a_restore(theatre, cha
     assert done.outcome.startswith("unreadable: the manifest of ")
 
 
+def test_a_snapshot_that_the_first_account_lost_is_restored_from_its_copy(theatre):
+    theatre.copies = theatre.another_account()
+    theatre.furnish()
+    stem = theatre.take()
+    theatre.store.blobs.clear()
+    theatre.side.request("PUT", "/v1/jobs", {"Job": {**_job("later")}})
+
+    lost, done = theatre.restored(stem), theatre.restored(stem, copy=True)
+
+    assert (lost.state, done.state) == (State.FAILED, State.SUCCEEDED)
+    assert theatre.jobs() == {"job-0", "job-1", "job-2"}
+    assert theatre.restored("latest", dry_run=True, copy=True).plan["snapshot"] == stem
+
+
+def test_a_damaged_copy_is_refused_as_a_damaged_original_is(theatre):
+    theatre.copies = theatre.another_account()
+    theatre.furnish()
+    stem = theatre.take()
+    for at, kept in list(theatre.copies.blobs.items()):
+        if at[1].endswith(Part.ARCHIVE):
+            theatre.copies.blobs[at] = replace(kept, body=kept.body[:-1] + b"?")
+
+    done = theatre.restored(stem, copy=True)
+
+    assert (done.state, theatre.sent) == (State.FAILED, 0)
+    assert done.outcome.startswith("unreadable: ")
+
+
+def test_without_a_second_account_its_copy_is_refused_plainly(theatre):
+    theatre.furnish()
+
+    done = theatre.restored(theatre.take(), copy=True)
+
+    assert (done.state, theatre.sent, "SNAPSHOT_COPY_BLOB_URL" in done.outcome) == (State.FAILED, 0, True)
+
+
 def test_a_snapshot_that_does_not_exist_is_named(theatre):
     missing = f"{CLUSTER}/nomad/20200101T000000Z-000000000007"
 

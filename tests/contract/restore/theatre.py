@@ -80,6 +80,7 @@ class Theatre:
         self.canaries = NomadCanaries(session)
         self.keystores = Keystores(lambda: root_keys(session))
         self.store = MemorySnapshots(wall_clock, dict(_kept()))
+        self.copies = None
         self.records = MemoryRecords()
         self.leases = MemoryLeases(wall_clock)
         self.corridor = MemoryCorridor(wall_clock)
@@ -101,7 +102,7 @@ class Theatre:
             snapshots=Snapshots(
                 sources=(self.target.source,),
                 store=self.store,
-                copies=None,
+                copies=self.copies,
                 keys=self.keys,
                 keystores=self.keystores,
             ),
@@ -166,9 +167,12 @@ class Theatre:
         assert not outcome.problems, outcome.problems
         return outcome.taken[0].name.stem
 
-    def ask(self, stem, *force, dry_run=False):
+    def another_account(self):
+        return MemorySnapshots(wall_clock, dict(_kept()))
+
+    def ask(self, stem, *force, dry_run=False, copy=False):
         """Ask for a restore, as the door does; its message."""
-        body = {"operation": "restore", "snapshot": stem, "force": list(force), "dry_run": dry_run}
+        body = {"operation": "restore", "snapshot": stem, "force": list(force), "dry_run": dry_run, "copy": copy}
         body |= {} if dry_run else {"confirm": phrase(CLUSTER, stem)}
         request = operations.parse_request(body, self.settings.pools, CLUSTER)
         now = wall_clock()
