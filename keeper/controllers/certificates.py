@@ -217,7 +217,7 @@ def _digest(value: str) -> str:
 
 def _report(tick: Tick, message: Message) -> Outcome:
     took = tick.world.clock.now() - tick.now
-    said = [" ".join(str(each[word]) for word in ("action", "place", "because") if each[word]) for each in tick.done]
+    said = [f"{each['action']} {each['place'] or ''}".rstrip() + f" ({each['because']})" for each in tick.done]
     sentence = "; ".join([*said, *(f"waits for {what}" for what in tick.waits), *tick.problems.values()])
     event(Event.TICK_DONE, controller=Controller.CERTIFICATES, actions=len(tick.done), took=took)
     record = {
