@@ -67,7 +67,8 @@ def _dry_run(state: State, job: Record, known: Record | None) -> None:
         index = state.store.touch(Table.JOBS)
         version = known["Version"] + 1 if known is not None else 0
         state.put_job({**job, "JobModifyIndex": index, "Version": version, "Status": "pending", "SubmitTime": now})
-        evaluation = new_evaluation(ids.fresh(), job, Trigger.JOB_REGISTER, now) | {"JobModifyIndex": index}
+        evaluation = new_evaluation(ids.fresh(), job, Trigger.JOB_REGISTER, now)
+        evaluation |= {"JobModifyIndex": index} if known is not None else {}
         kind = SystemScheduler if job["Type"] in _EVERYWHERE else GenericScheduler
         scheduler = kind(state, evaluation, ids.fresh)
         scheduler.compute()
@@ -94,13 +95,7 @@ def _answer(
             escaped=classes.escaped(),
             failed=failed,
         )
-        created.append(
-            {
-                key: value
-                for key, value in blocked.items()
-                if key != "SnapshotIndex" and (key != "JobModifyIndex" or value)
-            }
-        )
+        created.append({key: value for key, value in blocked.items() if key != "SnapshotIndex"})
     created += scheduler.followups
     preempted = [alloc_stub(alloc) for alloc in scheduler.plan.preempted.values()]
     return {

@@ -153,7 +153,7 @@ def policies(call: Call) -> Answer:
         if policy["Name"].startswith(prefix) and (own is None or policy["Name"] in own)
     ]
     stubs, following = page(call, records, lambda policy: policy["Name"], _policy_stub)
-    return call.read(stubs, POLICIES, next_token=following)
+    return call.read(stubs, POLICIES, index=max(1, call.store.table_index(POLICIES)), next_token=following)
 
 
 def _policy_stub(record: Record) -> dict[str, Any]:
@@ -207,7 +207,7 @@ def roles(call: Call) -> Answer:
         for role in call.store.rows(ROLES)
         if role["ID"].startswith(prefix) and (rights.management or role["ID"] in own)
     ]
-    return call.read(shown, ROLES)
+    return call.read(shown, ROLES, index=max(1, call.store.table_index(ROLES)))
 
 
 def role_create(call: Call) -> Answer:

@@ -114,4 +114,4 @@ def none_of_kind(call: Call) -> Answer:
     """List what the stand-in never has (services, login methods): nothing."""
     call.only("GET")
     call.may(call.rights.any_in_namespace(call.namespace))
-    return call.read([], Table.NODES)
+    return call.read([], index=1)
