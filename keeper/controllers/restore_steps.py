@@ -35,7 +35,7 @@ PATIENCE = timedelta(minutes=3)
 """How long leader, counts and canaries may take to be as they must: an election, and keys that servers hand each other."""
 
 
-PASSING = frozenset({Reason.UNREACHABLE, Reason.NO_LEADER, Reason.STORAGE_UNREACHABLE})
+PASSING = frozenset({Reason.UNREACHABLE, Reason.NO_LEADER, Reason.STORAGE_UNREACHABLE, Reason.KEY_UNREACHABLE})
 """Reasons that mend by themselves: fresh servers have no leader for a moment."""
 
 

@@ -262,7 +262,7 @@ def asking() -> Generator[None]:
 @contextmanager
 def unlocking() -> Generator[None]:
     """Name the Key Vault key as the culprit of what goes wrong inside."""
-    with _blaming(Reason.KEY_UNUSABLE, Reason.KEY_UNUSABLE):
+    with _blaming(Reason.KEY_UNUSABLE, Reason.KEY_UNREACHABLE):
         yield
 
 

@@ -92,6 +92,7 @@ class Reason(StrEnum):
     INDEX_BEHIND = "index_behind"
     SIZE_ABSURD = "size_absurd"
     KEY_UNUSABLE = "key_unusable"
+    KEY_UNREACHABLE = "key_unreachable"
     STORAGE_REFUSED = "storage_refused"
     STORAGE_UNREACHABLE = "storage_unreachable"
     CLOCK_JUMPED = "clock_jumped"
@@ -116,6 +117,7 @@ RUNBOOKS: Mapping[Reason, str] = {
     Reason.SIZE_ABSURD: "size-absurd",
     Reason.TOO_LARGE: "size-absurd",
     Reason.KEY_UNUSABLE: "key-unusable",
+    Reason.KEY_UNREACHABLE: "key-unusable",
     Reason.STORAGE_REFUSED: "storage",
     Reason.STORAGE_UNREACHABLE: "storage",
     Reason.CLOCK_JUMPED: "clock-jumped",

@@ -11,8 +11,8 @@ from keeper.controllers.taking import load_manifest
 from keeper.core import manifest_json
 from keeper.core.operations import State
 from keeper.core.restoring import Step
-from keeper.core.snapshots import Part, parse_stem
-from keeper.errors import Transient, Unreachable
+from keeper.core.snapshots import BadSnapshot, Part, Reason, parse_stem
+from keeper.errors import Throttled, Transient, Unreachable
 from lab.membership import NodeShape
 from lab.scenarios.backup_set import service
 from tests.contract.restore.theatre import CLUSTER, Killed
@@ -188,6 +188,36 @@ def test_a_manifest_that_was_tampered_with_never_leads_to_a_restore(theatre, cha
 
     assert (done.state, theatre.sent, theatre.paused()) == (State.FAILED, 0, None)
     assert done.outcome.startswith("unreadable: the manifest of ")
+
+
+def test_a_key_version_that_cannot_open_it_fails_in_one_line_before_anything_is_sent(theatre):
+    theatre.furnish()
+    stem = theatre.take()
+
+    def unwrap(_):
+        raise BadSnapshot(Reason.KEY_UNUSABLE, "cannot unwrap a data key with k/v1: 403 disabled")
+
+    theatre.keys.unwrap = unwrap
+
+    done = theatre.restored(stem)
+
+    assert (done.state, theatre.sent, theatre.paused()) == (State.FAILED, 0, None)
+    assert done.outcome.startswith("key_unusable: cannot unwrap a data key with k/v1: 403 disabled (see docs/runbooks/")
+
+
+def test_a_vault_that_is_busy_for_a_moment_is_asked_again(theatre):
+    theatre.furnish()
+    stem = theatre.take()
+    busy, unwrap = [Throttled("the vault is busy")] * 3, theatre.keys.unwrap
+
+    def unwrapping(wrapped):
+        if busy:
+            raise busy.pop()
+        return unwrap(wrapped)
+
+    theatre.keys.unwrap = unwrapping
+
+    assert theatre.restored(stem).state is State.SUCCEEDED
 
 
 def test_a_snapshot_that_the_first_account_lost_is_restored_from_its_copy(theatre):

@@ -156,8 +156,23 @@ def test_a_busy_vault_is_said_and_the_next_look_succeeds(lab, stand_in):
     lab.vault.vault.throttle(1)
     source = lab.nomad_source(stand_in)
 
-    assert tick(lab, source).problems[0].startswith("key_unusable")
+    assert tick(lab, source).problems[0].startswith("key_unreachable")
     assert tick(lab, source).taken
+
+
+def test_a_version_that_was_disabled_since_does_not_open_and_is_named(lab, stand_in):
+    (manifest,) = tick(lab, lab.nomad_source(stand_in)).taken
+    keys = VaultDataKeys(lab.vault.url, KEY, credential=lab.identity(KEEPER), transport=lab.transport())
+    lab.key_client.update_key_properties(KEY, manifest.key.version, enabled=False)
+    try:
+        with pytest.raises(BadSnapshot) as caught:
+            keys.unwrap(manifest.key)
+    finally:
+        lab.key_client.update_key_properties(KEY, manifest.key.version, enabled=True)
+
+    assert caught.value.reason is Reason.KEY_UNUSABLE
+    assert manifest.key.version in caught.value.what
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.FULL, Fault.THROTTLED])
