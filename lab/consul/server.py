@@ -79,8 +79,7 @@ class ConsulLab:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._server:
-            self._server.stop()
+        self.crash()
 
     def start(self) -> None:
         """Serve what there is; at the same address again after `lose`."""
@@ -92,10 +91,14 @@ class ConsulLab:
         self._server = serve(self.handle, address=self.address, port=self.port, tls=tls)
         self.port = self._server.port
 
-    def lose(self) -> None:
-        """End the server, with all that it had; its address refuses connections until `start`."""
+    def crash(self) -> None:
+        """End the server at once; its address refuses connections until `start`, which goes on with what it had."""
         if self._server:
             self._server.stop()
+
+    def lose(self) -> None:
+        """End the server, with all that it had."""
+        self.crash()
         self.state = State()
         self._begin()
 

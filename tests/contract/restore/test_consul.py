@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 
+from keeper.controllers import restore
 from keeper.core.operations import State
 from keeper.core.restoring import LATEST
+from keeper.errors import Transient, Unreachable
 from lab.ca import Authority
 from lab.clock import wall_clock
 from lab.consul.processes import ConsulProcess, binary
 from lab.consul.server import ConsulLab
 from tests.contract.consul.script import TOKENS, Step
 from tests.contract.restore.consul_theatre import ConsulTheatre
+from tests.contract.restore.theatre import Killed
 
 
 @pytest.fixture(params=["stand-in", "real"])
@@ -53,6 +56,68 @@ def test_a_restore_can_be_undone(stage):
     undone = stage.restored(done.progress.undo)
 
     assert (undone.state, "app/later" in stage.paths()) == (State.SUCCEEDED, True), undone.outcome
+
+
+def test_a_server_that_ends_in_mid_stream_is_asked_again_when_it_is_back(stage):
+    stem = stage.take()
+    stage.asked.ask(Step("PUT", "kv/app/later", body="4"))
+    whole, ended = stage.consul.restore, []
+
+    def restoring(archive, size):
+        def cut():
+            for piece in archive():
+                yield piece[: len(piece) // 2]
+                stage.server.crash()
+                yield piece[len(piece) // 2 :]
+
+        if ended:
+            return whole(archive, size)
+        try:
+            return whole(cut, size)
+        except Unreachable as exc:
+            ended.append(str(exc))
+            stage.server.start()
+            raise
+
+    stage.consul.restore = restoring
+
+    done = stage.restored(stem)
+
+    assert (done.state, stage.paths()) == (State.SUCCEEDED, ["app/one", "app/two", "keeper/canary"]), done.outcome
+    assert ended[0].startswith("no answer from Consul for /v1/snapshot")
+
+
+def test_a_restore_killed_at_any_write_is_finished_by_the_next(theatre, tmp_path):
+    with ConsulLab(Authority.create(tmp_path / "consul", wall_clock())) as server:
+        stage = ConsulTheatre(theatre.side, server)
+        stage.furnish_consul()
+        stem = stage.take()
+        assert [killed(stage, stem, at) for at in range(1, 9)] == [True] * 8
+
+
+def killed(stage, stem, at):
+    """Whether the keeper could be killed at that write; then it goes on, and all is there."""
+    save, writes, died = stage.records.save, iter(range(1, 1000)), False
+    message = stage.ask(stem)
+
+    def saving(name, body, *, version):
+        if next(writes) == at:
+            raise Killed
+        return save(name, body, version=version)
+
+    stage.records.save = saving
+    try:
+        restore.run(stage.world, message)
+    except Killed:
+        died = True
+    except Transient:
+        pass
+    stage.records.save = save
+    for name in ("cluster", "snapshot"):
+        stage.leases.break_lease(name)
+    done = stage.run(message)
+    assert (done.state, stage.paths()) == (State.SUCCEEDED, ["app/one", "app/two", "keeper/canary"]), done.outcome
+    return died
 
 
 def test_the_restored_state_is_proven_with_a_former_token_when_it_knows_the_newest_not(stage, caplog):
