@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Self
 from lab.clock import wall_clock
 from lab.nomad.http.feed import Ticker
 from lab.nomad.http.router import Router
-from lab.nomad.http.serve import AgentServer, TlsFiles
+from lab.nomad.http.serve import AgentServer
+from lab.nomad.http.tls import TlsFiles
 from lab.nomad.model.cluster import Cluster
 from lab.nomad.model.ids import Identifiers
 from lab.nomad.region import Region

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import requests
 
-from lab.nomad.http.serve import TlsFiles
+from lab.nomad.http.tls import TlsFiles
 from lab.nomad.keyfiles import read_keys, write_keys
 from lab.nomad.processes import NomadProcesses, free_network
 from lab.nomad.server import LAB_TOKEN, NomadLab

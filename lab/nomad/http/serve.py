@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Any, cast, override
 
 from lab.nomad.http.feed import Feed
 from lab.nomad.http.message import TEXT_TYPE, Request, Response
+from lab.nomad.http.tls import TlsFiles
 from lab.nomad.http.waiting import answer
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lab.nomad.events import Subscription
     from lab.nomad.http.router import Router
 
@@ -34,24 +33,6 @@ _LARGEST_BODY = 64 << 20
 _IDLE = 120.0
 _HANDSHAKE = b"\x16"
 """The first byte of a TLS connection."""
-
-
-class TlsFiles:
-    """The files of a server's certificate, and whether callers must show one of the same CA."""
-
-    def __init__(self, certificate: Path, key: Path, ca: Path, *, verify_https_client: bool = False) -> None:
-        self.certificate, self.key, self.ca = certificate, key, ca
-        self.verify_https_client = verify_https_client
-
-    def context(self) -> ssl.SSLContext:
-        """Load the files; raises when they do not fit each other."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.certificate, self.key)
-        context.load_verify_locations(self.ca)
-        if self.verify_https_client:
-            context.verify_mode = ssl.CERT_REQUIRED
-        return context
 
 
 class AgentServer:
@@ -304,3 +285,6 @@ def _gone(connection: socket.socket) -> bool:
     finally:
         with contextlib.suppress(OSError):
             connection.settimeout(timeout)
+
+
+__all__ = ["AgentServer", "TlsFiles"]

@@ -19,7 +19,7 @@ import requests
 from lab.ca import Authority
 from lab.clock import FakeClock, wall_clock
 from lab.nomad.http.inprocess import session as in_process
-from lab.nomad.http.serve import TlsFiles
+from lab.nomad.http.tls import TlsFiles
 from lab.nomad.server import NomadLab
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from lab.nomad.http.filter.grammar import Both, Each, Match, Node, Not, Op, read
+from lab.nomad.http.filter.grammar import read
 from lab.nomad.http.filter.peg import Unparsable
+from lab.nomad.http.filter.tree import Both, Each, Match, Node, Not, Op
 from lab.nomad.http.gotext import parse_bool, quote
 
 if TYPE_CHECKING:

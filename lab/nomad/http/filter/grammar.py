@@ -6,61 +6,11 @@ Grammar: https://github.com/hashicorp/go-bexpr/blob/v0.1.13/grammar/grammar.peg
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, cast
 
 from lab.nomad.http.filter.peg import Act, Alt, Char, Complain, Expr, Lit, Look, Many, Ref, Rule, Seq, parse
+from lab.nomad.http.filter.tree import Both, Each, Match, Node, Not, Op
 from lab.nomad.http.gotext import unquote
-
-
-class Op(StrEnum):
-    """What a match tests. Each negation is the plain operator and `negated`."""
-
-    EQUAL = "=="
-    IN = "in"
-    EMPTY = "is empty"
-    MATCHES = "matches"
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """One test of the value at `path`."""
-
-    op: Op
-    negated: bool
-    path: tuple[str, ...]
-    value: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """The opposite of a node."""
-
-    inner: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Both:
-    """Two nodes joined by `and` or, when `either`, by `or`."""
-
-    left: Node
-    right: Node
-    either: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Each:
-    """`any` or `all` over a list or map, with the names that its parts are bound to."""
-
-    every: bool
-    path: tuple[str, ...]
-    index: str
-    value: str
-    default: str
-    inner: Node
-
-
-type Node = Match | Not | Both | Each
 
 
 @dataclass(frozen=True, slots=True)
