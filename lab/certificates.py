@@ -10,7 +10,7 @@ The vaults answer the real SDKs without a socket; a lab may serve the same vault
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -80,6 +80,17 @@ BASE = Settings(
 )
 
 
+NOBODY_SERVED = replace(BASE, certificates=CertificateSettings())
+"""No machine has a vault yet: see `with_vault`."""
+URLS = {Audience.SERVERS: "servers_vault", Audience.CLIENTS: "clients_vault", Audience.CONSUL: "consul_vault"}
+
+
+def with_vault(settings: Settings, audience: Audience, url: str) -> Settings:
+    """Settings that name that audience's vault, too."""
+    named: dict[str, Any] = {URLS[audience]: url}
+    return replace(settings, certificates=replace(settings.certificates, **named))
+
+
 @dataclass(slots=True)
 class TenantCredential:
     """A credential of the keeper, whose tokens the vaults check like any other's."""
@@ -121,17 +132,22 @@ class VaultRoom:
     """Servers whose access control is set up, too: see `access_of_nomad` and `access_of_consul`."""
 
     def __post_init__(self) -> None:
-        for audience, url in self.urls().items():
-            vault = self.vaults.setdefault(audience, Vault(self.tenant, self.clock, name=_host(url), grants={}))
-            allowed = AUTHORITY if audience is Audience.KEEPER else PUBLISHER
-            vault.grants = {**(vault.grants or {}), KEEPER.object_id: (Grant(allowed),)}
-        keys = self.vaults[Audience.KEEPER].keys.shelf
-        if not keys.has(CA_KEY):  # as the template makes it
-            wanted = {"kty": "EC", "crv": "P-384", "key_ops": ["sign", "verify"]}
-            keys.add(CA_KEY, make_key(wanted), wanted)
         self.records = MemoryRecords()
         self.leases = MemoryLeases(self.clock)
         self.corridor = MemoryCorridor(self.clock)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Make what the template makes: each vault that is named and not there, the CA key, and the keeper's rights."""
+        for audience, url in self.urls().items():
+            vault = self.vaults.setdefault(audience, Vault(self.tenant, self.clock, name=_host(url), grants={}))
+            allowed = AUTHORITY if audience is Audience.KEEPER else PUBLISHER
+            if vault.grants is not None:
+                vault.grants = {**vault.grants, KEEPER.object_id: (Grant(allowed),)}
+        keys = self.vaults[Audience.KEEPER].keys.shelf
+        if not keys.has(CA_KEY):
+            wanted = {"kty": "EC", "crv": "P-384", "key_ops": ["sign", "verify"]}
+            keys.add(CA_KEY, make_key(wanted), wanted)
 
     def urls(self) -> dict[Audience, str]:
         """Each audience's vault, as the settings name it."""
