@@ -17,7 +17,6 @@ from lab.clock import wall_clock
 from lab.nomad.http.feed import Ticker
 from lab.nomad.http.router import Router
 from lab.nomad.http.serve import AgentServer
-from lab.nomad.http.tls import TlsFiles
 from lab.nomad.model.cluster import Cluster
 from lab.nomad.model.ids import Identifiers
 from lab.nomad.region import Region
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
     from types import TracebackType
+
+    from lab.nomad.http.tls import TlsFiles
 
 DEFAULT_SERVERS = {"nomad-server-0": "127.0.0.1"}
 LAB_TOKEN = "9b5c1f5e-6c0e-4c5b-9d7a-3f1f0a2b4c6d"
