@@ -5,7 +5,6 @@ Tokens, vaults and scheduled events are the lab's; here they get addresses insid
 
 from __future__ import annotations
 
-import base64
 import threading
 import uuid
 from dataclasses import dataclass, field
@@ -218,8 +217,3 @@ def _keystore(
     handlers[host] = vault.handle
     handlers[str(urlsplit(place["blobUrl"]).hostname)] = deposits.handle
     return deposits
-
-
-def gossip_key() -> str:
-    """Return 32 bytes in base64, as the keeper makes them."""
-    return base64.b64encode(uuid.uuid4().bytes + uuid.uuid4().bytes).decode()

@@ -85,7 +85,7 @@ def becomes_member(machine: Machine, report: Report, units: tuple[str, ...]) -> 
 
 def serves_its_name(world: World, report: Report, near: Machine, far: Machine, *, port: int, name: str) -> None:
     """Seen from another machine, the port serves a certificate of the cluster's CA for just that name."""
-    trust = ssl.create_default_context(cafile=str(world.authority.certificate))
+    trust = ssl.create_default_context(cadata=world.authorities)
     address = far.blueprint.address
     with inside(near.namespace):
         names = _served(trust, address, port, name)
@@ -267,7 +267,7 @@ def elects_a_leader(world: World, report: Report, client: Machine, servers: list
 
 
 def _asked(world: World, address: str, path: str) -> str:
-    trust = ssl.create_default_context(cafile=str(world.authority.certificate))
+    trust = ssl.create_default_context(cadata=world.authorities)
     name = "server.global.nomad"
     try:
         with socket.create_connection((address, 4646), 5) as raw, trust.wrap_socket(raw, server_hostname=name) as line:

@@ -11,7 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from keeper.core.certificates import Audience
 from lab.ca import Authority
+from lab.certificates import NOBODY_SERVED, VaultRoom, with_vault
 from lab.clock import wall_clock
 from lab.twin import azure
 from lab.twin.blueprint import SMALL, Site, site
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 PROGRAM = Path(__file__).parent / "agent_program.py"
 CONSUL, FORGED = "1.21.4", "1.21.5"
 STAND_IN_NOMAD = "1.10.5"
+AUDIENCES = {"server": Audience.SERVERS, "client": Audience.CLIENTS, "consul": Audience.CONSUL}
 FIRST_CLASS, SECOND_CLASS = "general", "changed"
 
 
@@ -90,15 +93,18 @@ class World:
         return self.stack.enter_context(made)
 
     def write_secrets(self, blueprint: Blueprint) -> None:
-        """Put into the machine's vault what the keeper's certificates controller puts there."""
-        role = str(blueprint.told()["role"])
-        vault = self.services.vaults[azure.vault_host(blueprint)]
-        vault.set_secret("nomad-ca-bundle", self.authority.certificate.read_text(encoding="utf-8"))
-        for secret, name in (("nomad-agent-tls", f"{role}.global.nomad"), ("consul-agent-tls", f"{role}.dc1.consul")):
-            leaf = self.authority.issue(f"{role}-{secret}", names=[name, "localhost"], addresses=["127.0.0.1"])
-            vault.set_secret(secret, leaf.key.read_text() + leaf.certificate.read_text())
-        for secret in ("nomad-gossip-key", "consul-gossip-key"):
-            vault.set_secret(secret, self.gossip[secret])
+        """Have the keeper's own controller make what the machines of that audience wait for; the others go on waiting."""
+        audience = AUDIENCES[str(blueprint.told()["role"])]
+        url = f"https://{azure.vault_host(blueprint)}"
+        self.room.vaults[audience] = self.services.vaults[azure.vault_host(blueprint)]
+        self.room.settings = with_vault(self.room.settings, audience, url)
+        self.room.prepare()
+        self.room.tick()
+
+    @property
+    def authorities(self) -> str:
+        """The CAs that agents' certificates are verified by, PEM."""
+        return self.room.value(Audience.KEEPER, "nomad-ca-bundle")
 
     def forge(self) -> str:
         """Release a Consul that a stranger's key signed; return its version."""
@@ -112,7 +118,6 @@ class World:
         self.releases.add("nomad", self.nomad_version, nomad)
         self.releases.add("consul", CONSUL, stand_in)
         self.mirror = self.releases.mirror(self.releases.add_cni())
-        self.gossip = {name: azure.gossip_key() for name in ("nomad-gossip-key", "consul-gossip-key")}
 
     def _start_azure(self, stack: contextlib.ExitStack) -> None:
         data = self.site.subnets["data"].rsplit(".", 1)[0]
@@ -130,3 +135,5 @@ class World:
             addresses=self.hosts,
             downloads=self.releases.handle,
         )
+        tenant = next(iter(self.services.vaults.values())).tenant
+        self.room = VaultRoom(tenant, wall_clock, settings=NOBODY_SERVED)
