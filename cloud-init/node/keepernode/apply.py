@@ -17,6 +17,7 @@ from keepernode.nomad_config import NOMAD_TLS
 from keepernode.outcome import Outcome
 from keepernode.places import READY, STATUS, WATCHER_CONFIG, WATCHER_TOKEN
 from keepernode.problems import NodeError, Unreachable, Waiting
+from keepernode.returning import take_work_again
 from keepernode.shapes import as_list
 from keepernode.shares import mount_share
 from keepernode.status import Phase, Status, parse_status, write_status
@@ -45,6 +46,8 @@ def apply(machine: Machine, told: Told) -> Outcome:
         outcome.add(join(machine, told, here, agent))
     for agent in agents:
         prove_health(machine, agent)
+    if told.role is Role.CLIENT:
+        outcome.add(take_work_again(machine, agents[-1]))
     if told.role is Role.SERVER:
         outcome.changed += _watch(machine, told, here)
         outcome.pending += _unjoined(machine, told)

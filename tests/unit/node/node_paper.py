@@ -52,6 +52,7 @@ class PaperMachine:
         self.container = False
         self.cut_after = None
         self.imds_answers = True
+        self.node = None
         self.shared, self.share_is_away = "", False
         self.regions = ["global"]
         self.deposits = Deposits()
@@ -245,6 +246,8 @@ class PaperMachine:
             assert headers == {"Authorization": "Bearer token-for-https://vault.azure.net"}
             return self._vault(parts.path.rpartition("/")[2])
         assert trust.ca_file.endswith("/current/ca.pem")
+        if parts.path.startswith("/v1/node/") and self.node is not None:
+            return self.node.answer(method, parts.path, headers, body)
         unit = parts.path.split("/")[1] and {4646: "nomad", 8501: "consul", 8200: "vault"}[parts.port]
         local = parts.hostname == "127.0.0.1"
         up = (self.well and unit in self.active) if local else parts.hostname not in self.sick_peers
