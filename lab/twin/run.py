@@ -6,7 +6,7 @@ import fcntl
 import signal
 from typing import TYPE_CHECKING
 
-from lab.twin import proofs
+from lab.twin import between, proofs
 from lab.twin.image import BUILD
 from lab.twin.report import Broken, Report
 from lab.twin.rules import nftables
@@ -71,20 +71,22 @@ def prove(world: World, report: Report) -> None:
 
     _names(world, report, client, servers[0])
     if world.nomad:
-        proofs.elects_a_leader(world, report, client, servers)
-        proofs.deposits_root_keys(world, report, servers)
+        between.elects_a_leader(world, report, client, servers)
+        between.deposits_root_keys(world, report, servers)
     proofs.knob_arrives(world, client, report, SECOND_CLASS)
-    proofs.lets_through_what_the_architecture_says(world, report)
+    between.lets_through_what_the_architecture_says(world, report)
     proofs.second_boot_changes_nothing(servers[0], report)
-    proofs.second_boot_changes_nothing(client, report)
+    proofs.second_boot_changes_nothing(client, report, drained=world.nomad is not None)
+    if world.nomad:
+        between.takes_work(world, report, client)
     proofs.refuses_a_forged_release(world, servers[0], report)
     proofs.preemption_drains(world, client, report)
 
 
 def _names(world: World, report: Report, client: Machine, server: Machine) -> None:
     for near, far, role in ((client, server, "server"), (server, client, "client")):
-        proofs.serves_its_name(world, report, near, far, port=4646, name=f"{role}.global.nomad")
-    proofs.serves_its_name(world, report, client, server, port=8501, name="server.dc1.consul")
+        between.serves_its_name(world, report, near, far, port=4646, name=f"{role}.global.nomad")
+    between.serves_its_name(world, report, client, server, port=8501, name="server.dc1.consul")
 
 
 def _cut(number: int, _frame: FrameType | None) -> None:
