@@ -230,6 +230,7 @@ def test_both_products_are_rehearsed_each_with_its_own_verdict(both, drills):
             "the canary key does not prove",
         ),
         ({}, "keys: 2 found, 3 expected"),
+        ({}, "sessions: 0 found, 1 expected"),
         ({"interfaces": ["eth0", "lo"]}, "a way out"),
         ({"restored": False, "problem": "Consul refused the archive: 500 EOF"}, "nothing was restored: Consul refused"),
     ],
@@ -238,7 +239,8 @@ def test_a_consul_that_did_not_come_back_whole_is_told(both, drills, changes, sa
     stem = newest(both)["consul"]
     tick(both, drills)
     (meta,) = [meta for _, meta in drills.asked if meta["snapshot"] == stem]
-    drills.leave(meta, both.consul.observe().counts | {"keys": 2}, both.kept.read(), canary_job=None, **changes)
+    counts = both.consul.observe().counts | {"keys": 2, "sessions": 0}
+    drills.leave(meta, counts, both.kept.read(), canary_job=None, **changes)
 
     outcome = tick(both, drills)
 
