@@ -83,7 +83,7 @@ def parse_pools(text: str) -> tuple[tuple[Pool, ...], list[str]]:
     """The pools, and every problem found, each naming the pool and the key."""
     try:
         parsed: Any = json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         return (), [f"POOLS: expected a JSON list of pools, got text that is no JSON ({exc})"]
     if not isinstance(parsed, list) or not parsed:
         return (), ["POOLS: expected a JSON list with at least one pool"]
