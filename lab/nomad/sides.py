@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import requests
 
+from keeper.core.wanted_access import KEEPER_RULES, WATCHER_RULES
 from lab.nomad.http.tls import TlsFiles
 from lab.nomad.keyfiles import read_keys, write_keys
 from lab.nomad.processes import NomadProcesses, free_network
@@ -20,29 +21,6 @@ if TYPE_CHECKING:
 
     from lab.ca import Authority
     from lab.membership import NodeShape
-
-KEEPER_RULES = """
-namespace "*" { policy = "read" }
-node { policy = "write" }
-agent { policy = "read" }
-operator { policy = "read" }
-namespace "default" {
-  policy       = "read"
-  capabilities = ["submit-job", "dispatch-job", "read-job"]
-  variables {
-    path "keeper/canary" {
-      capabilities = ["read", "write"]
-    }
-  }
-}
-"""
-"""What autoscale needs of Nomad, and no more: it reads work everywhere and changes nodes."""
-
-WATCHER_RULES = """
-namespace "*" { policy = "read" }
-node { policy = "read" }
-agent { policy = "read" }
-"""
 
 
 class _Side:

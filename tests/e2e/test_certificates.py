@@ -14,7 +14,7 @@ from lab.clock import wall_clock
 from lab.deployment import KEEPER, ROOT, Deployment
 from lab.keyvault.key_store import make_key
 from lab.keyvault.server import VaultServer, start
-from lab.nomad.http.serve import TlsFiles
+from lab.nomad.http.tls import TlsFiles
 from lab.nomad.server import NomadLab
 from lab.pools import LabPool
 from lab.scenarios.day import QUICKLY

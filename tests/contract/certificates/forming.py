@@ -14,7 +14,7 @@ from lab.azure.tokens import Tenant
 from lab.certificates import BASE, VaultRoom, access_of_consul, access_of_nomad
 from lab.clock import wall_clock
 from lab.consul.processes import binary as consul_program
-from lab.nomad.http.serve import TlsFiles
+from lab.nomad.http.tls import TlsFiles
 from lab.nomad.processes import binary, free_network
 from lab.nomad.server import NomadLab
 
