@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from lab.azure.model.documents import merged
 from lab.azure.model.failures import ArmError, Circumstances, Failure, failure, in_terminal_wrapper, invalid_parameter
 from lab.azure.model.faults import FaultKind
-from lab.azure.model.network import free_addresses, private_address, subnet_of
+from lab.azure.model.network import private_address
 from lab.azure.model.quota import check_quota, usage_of
 from lab.azure.model.removal import refuse_while_deleting, remove, victims_of_scale_in
 from lab.azure.model.resources import Instance
 from lab.azure.model.skus import sku_named
+from lab.azure.model.subnets import free_addresses, subnet_of
 from lab.azure.model.words import Happening, Health, Mode, OperationKind, Power, Provisioning
 
 if TYPE_CHECKING:

@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from lab.azure.model.resources import ScaleSet
-
-RESERVED = 5
-"""Addresses that Azure keeps of each subnet: the first four and the last."""
 
 
 @dataclass(slots=True)
@@ -61,18 +52,3 @@ def private_address(network: int, number: int) -> str:
     """Return the address of the n-th instance of a network: 10.<network>.x.y, the first four of each subnet left to Azure."""
     host = number + 4
     return f"10.{network % 256}.{host // 256 % 256}.{host % 256}"
-
-
-def subnet_of(scale_set: ScaleSet) -> str | None:
-    """Return the id of the subnet that the primary addresses of a scale set's instances come from."""
-    for nic in scale_set.profile.get("networkProfile", {}).get("networkInterfaceConfigurations", []):
-        for configuration in nic.get("properties", {}).get("ipConfigurations", []):
-            found: str | None = configuration.get("properties", {}).get("subnet", {}).get("id")
-            return found
-    return None
-
-
-def free_addresses(network: Network, scale_sets: Iterable[ScaleSet], subnet: str) -> int:
-    """Count the addresses that a subnet has left."""
-    used = sum(len(each.instances) for each in scale_sets if (subnet_of(each) or "").lower() == subnet.lower())
-    return ip_network(network.prefix(subnet)).num_addresses - RESERVED - used

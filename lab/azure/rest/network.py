@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
 from lab.azure.model.failures import instance_not_found, resource_not_found
-from lab.azure.model.network import subnet_of
+from lab.azure.model.subnets import subnet_of
 from lab.azure.model.words import Mode
 from lab.azure.rest.call import Route
 from lab.azure.rest.instances import INSTANCE, instance_of
