@@ -11,7 +11,7 @@ from keepernode.machine import ROOT, File, ensure_all, must
 from keepernode.places import DATA, PROGRAM, STARTED, TLS, UNITS
 from keepernode.releases import install_cni, install_packages, install_products, wanted_packages
 from keepernode.shares import share_of
-from keepernode.units import left_behind, own_units, unit_files
+from keepernode.units import PYTHON, left_behind, own_units, unit_files
 
 if TYPE_CHECKING:
     from keepernode.agents import Agent
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from keepernode.knobs import Told
     from keepernode.machine import Machine
 
+COMMAND = File("/usr/local/sbin/keeper-node", f'#!/bin/sh\nexec {PYTHON} {PROGRAM} "$@"\n', 0o755)
+"""How a person runs the program, as its runbooks say."""
 RUNS_PROGRAM = ("keeper-health.service", "keeper-events.service", "keeper-watch.service")
 
 
@@ -43,6 +45,7 @@ def prepare(machine: Machine, told: Told, here: Here, agents: list[Agent]) -> li
 
 def own_services(machine: Machine, told: Told) -> list[str]:
     """Have every unit file in place and the program's own units running with what they say now."""
+    machine.ensure(COMMAND)
     changed = ensure_all(machine, unit_files(told)) + _remove_left_behind(machine, told)
     if changed:
         must(machine, ["systemctl", "daemon-reload"], "look at `journalctl -xe`")

@@ -392,6 +392,15 @@ def test_a_new_program_is_run_by_what_ran_the_old_one(new_machine, told):
     assert "systemctl try-restart keeper-health.service keeper-events.service keeper-watch.service" in machine.deeds
 
 
+def test_a_person_finds_the_command_that_the_runbooks_name(new_machine, told):
+    machine = new_machine()
+
+    run(machine, told())
+
+    assert machine.read("/usr/local/sbin/keeper-node").decode().endswith('/opt/keeper/current/keeper_node.py "$@"\n')
+    assert machine.owners["/usr/local/sbin/keeper-node"] == ("root", 0o755)
+
+
 def test_a_machine_restarts_only_units_that_it_has(new_machine, told):
     machine = new_machine("client")
 
