@@ -130,6 +130,7 @@ def _collect(tick: Tick, product: Product, listing: Listing) -> None:
 def _verdict(tick: Tick, pending: Pending, listing: Listing) -> Verdict | None:
     """The verdict, None while it may still come; a drill that ended without one has failed."""
     name = parse_stem(pending.snapshot)
+    over = tick.restores.drills.is_over(pending.job)  # asked first: a drill that ends now has left its verdict before
     body = tick.restores.drills.verdict(rehearsals.blob_of(name, pending.since))
     held = listing.find(name)
     if body is not None and held is not None and held.verified:
@@ -137,7 +138,7 @@ def _verdict(tick: Tick, pending: Pending, listing: Listing) -> Verdict | None:
             manifest = load_manifest(tick.backups.store, held)
         return rehearsals.judge(manifest, body, tick.now)
     late = tick.now - pending.since > tick.world.settings.restores.patience
-    if not late and not tick.restores.drills.is_over(pending.job):
+    if not late and not over:
         return None
     return Verdict(pending.snapshot, passed=False, problems=[f"{pending.job} left no verdict"], at=tick.now)
 

@@ -45,7 +45,7 @@ def register(nomad: RealNomad, binary: Path, variables: Mapping[str, str], envir
 
 
 class StandInDrills:
-    """A context manager: the model's clients run nothing, so each dispatched child is run here, once."""
+    """A context manager: the model's clients run nothing, so each dispatched child is run here, once, and is stopped at its end."""
 
     def __init__(self, nomad: StandInNomad, folder: Path, environment: Mapping[str, str]) -> None:
         self._nomad = nomad
@@ -73,6 +73,7 @@ class StandInDrills:
                     if job["ID"] not in self._seen:
                         self._seen.add(job["ID"])
                         self._run(self._nomad.request("GET", f"/v1/job/{job['ID']}")["Meta"])
+                        self._nomad.request("DELETE", f"/v1/job/{job['ID']}")
 
     def _run(self, meta: Mapping[str, str]) -> None:
         environment = {**self._environment, **{f"NOMAD_META_{name}": value for name, value in meta.items()}}
@@ -95,8 +96,12 @@ def can_isolate() -> bool:
 
 
 def _job() -> dict[str, Any]:
-    """What the model needs of the job file: that it can be dispatched with its meta."""
-    task = {"Name": "rehearse", "Driver": "raw_exec", "Config": {"command": "/bin/true"}}
+    """What the model needs of the job file: that it can be dispatched with its meta, and goes on until it is stopped."""
+    task = {
+        "Name": "rehearse",
+        "Driver": "raw_exec",
+        "Config": {"command": "/bin/sleep", "args": [str(LIMIT_SECONDS)]},
+    }
     return {
         "ID": JOB,
         "Name": JOB,

@@ -150,6 +150,20 @@ def test_a_drill_that_ends_without_a_verdict_has_failed(theatre, drills):
     assert record(theatre, stem)["problems"] == ["restore-drill/dispatch-1 left no verdict"]
 
 
+def test_a_drill_that_ends_while_it_is_asked_for_has_left_its_verdict(theatre, drills):
+    theatre.furnish()
+    stem = theatre.take()
+    tick(theatre, drills)
+
+    def ending(_job):
+        drills.finish(theatre)
+        return True
+
+    drills.is_over = ending
+
+    assert tick(theatre, drills).sentence == f"{stem} was restored and is whole"
+
+
 def test_a_drill_that_is_not_registered_is_said_and_tried_again(theatre, drills):
     theatre.furnish()
     stem = theatre.take()
