@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from lab.nomad.model.store import Record
 
 _NOTICE_TIME = 100 * MILLISECOND
+_SYNC_TIME = 200 * MILLISECOND
+"""How long a client gathers what its allocations do before it tells the servers (allocSyncIntv)."""
 _REATTACH_TIME = 500 * MILLISECOND
 _REATTACHED_STOP = 5 * SECOND
 
@@ -155,7 +157,7 @@ class Clients:
         machine.outbox[alloc_id] = changes
         key = ("outbox", machine.node_id)
         if not self._agenda.has(key):
-            self._agenda.at(self._state.now(), key, lambda: self._flush(machine))
+            self._agenda.at(self._state.now() + _SYNC_TIME, key, lambda: self._flush(machine))
 
     def _flush(self, machine: Machine) -> None:
         updates, machine.outbox = machine.outbox, {}

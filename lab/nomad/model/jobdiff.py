@@ -186,7 +186,7 @@ def _object_diff(name: str, before: Any, after: Any) -> Record:  # noqa: ANN401 
     fields = [
         _field(key, flat_before.get(key), flat_after.get(key))
         for key in sorted({*flat_before, *flat_after})
-        if flat_before.get(key) != flat_after.get(key) or (edited and name == "Resources")
+        if flat_before.get(key) != flat_after.get(key) or edited
     ]
     kind = "Edited" if edited else "Deleted" if before else "Added"
     return {"Fields": fields or None, "Name": name, "Objects": None, "Type": kind}

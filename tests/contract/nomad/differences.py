@@ -11,6 +11,7 @@ type Table = dict[tuple[str, int], str]
 _FIRST_NODE = "a failure is told of the node that was tried first, and nodes are tried in random order"
 _MOMENT = "the recorder read the list within the milliseconds in which the newest evaluation was pending"
 _PLACEMENT = "which nodes were drained before, and so which carry marks, follows from where allocations were placed"
+_LOOKED = "how many nodes were looked at before the chosen one is chance"
 _STARTS = "how far forty starts have come after two seconds; in the stand-in they all run by then"
 _LOST = (
     "lost allocations of a client that came back had ended when it was purged three seconds later; in the recording they "
@@ -19,7 +20,8 @@ _LOST = (
 
 STAND_IN: Table = {
     ("02-demand", 83): _FIRST_NODE,
-    **{("02-demand", number): _STARTS for number in (155, 156, 157)},
+    ("02-demand", 143): _LOOKED,
+    **{("02-demand", number): _STARTS for number in (155, 156)},
     ("04-drain", 75): _PLACEMENT,
     **{("05-node-lifecycle", number): _MOMENT for number in (11, 12)},
     ("05-node-lifecycle", 20): "the last event says that the node registered again, a real one's says by heartbeat",
@@ -32,7 +34,7 @@ REAL: Table = {
     ("02-demand", 13): "whether the newest evaluation is the blocked one or the one that blocked it, by milliseconds",
     ("02-demand", 117): "the evaluation is read 21 ms after the job was registered, and may be pending",
     ("02-demand", 120): "how many evaluations preemption and the deployment watcher have made by then",
-    ("02-demand", 143): "how many nodes were looked at before the chosen one is chance",
+    ("02-demand", 143): _LOOKED,
     **{
         (
             "03-capacity-arrives",

@@ -43,7 +43,6 @@ def _member(call: Call, server: Server) -> dict[str, Any]:
         "expect": str(call.region.servers.expected),
     }
     if call.region.servers.expected == 1:
-        del tags["expect"]
         tags["bootstrap"] = "1"
     name = f"{server.name}.{call.region.name}"
     return {

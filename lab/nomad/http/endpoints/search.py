@@ -34,6 +34,8 @@ _TABLES: dict[str, str] = {
     "vars": VARIABLES,
     "namespaces": Table.NAMESPACES,
 }
+_ALWAYS_SHOWN = frozenset({"evals", "deployment", "volumes", "scaling_policy"})
+"""What a fuzzy search looks up by the beginning of identifiers: listed also when nothing is found."""
 _BY_JOB = frozenset({"allocs", "jobs", "evals", "deployment", "scaling_policy"})
 
 
@@ -117,7 +119,7 @@ def fuzzy(call: Call) -> Answer:
     if len(text) < 2:
         raise Refusal(500, f"fuzzy search query must be at least 2 characters, got {len(text)}")
     contexts = _contexts(call, body.get("Context") or "", namespace)
-    matches: dict[str, list[dict[str, Any]]] = {}
+    matches: dict[str, list[dict[str, Any]]] = {name: [] for name in contexts if name in _ALWAYS_SHOWN}
     truncated: dict[str, bool] = dict.fromkeys(contexts, False)
     for context in contexts:
         found = [
@@ -161,5 +163,10 @@ def _job_matches(job: Record, text: str) -> list[tuple[str, dict[str, Any]]]:
             ("tasks", {"ID": task["Name"], "Scope": [*scope, group["Name"]]})
             for task in group["Tasks"] or []
             if text in task["Name"].lower()
+        ]
+        found += [
+            ("commands", {"ID": command, "Scope": [*scope, group["Name"], task["Name"]]})
+            for task in group["Tasks"] or []
+            if text in (command := str((task["Config"] or {}).get("command") or "")).lower()
         ]
     return found
