@@ -106,3 +106,9 @@ def test_settings_that_contradict_each_other_are_named_together() -> None:
         "LIMIT_INSTANCES",
         "POOLS",
     ]
+
+
+def test_machines_without_servers_are_no_cluster() -> None:
+    (problem,) = problems(CLIENTS_VAULT_URL="https://clients.example")
+
+    assert problem.startswith("SERVERS_VAULT_URL: expected a URL")
