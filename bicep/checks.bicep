@@ -1,7 +1,8 @@
 metadata name = 'Checks'
 metadata description = 'What no type can say about the parameters. Each problem names its parameter; main.bicep refuses them all at once.'
 
-import { ReleaseMirror } from 'machineTypes.bicep'
+import { RetentionDays } from 'choices.bicep'
+import { ReleaseMirror, Releases } from 'machineTypes.bicep'
 import { ClientPool, Subnets } from 'types.bicep'
 
 @description('An IPv4 address as a number.')
@@ -59,6 +60,23 @@ func poolProblems(pools ClientPool[], clients string, known string[]) string[] =
       pool =>
         'clientPools: size ${pool.?sku ?? ''} of pool ${pool.name} is not in sizes.json; give its node (cores, cpuMhz, memoryMb, diskMb)'
     ),
+    map(
+      filter(pools, pool => (pool.?rehearsals ?? false) && (pool.?nodePool ?? 'rehearsals') == 'default'),
+      pool =>
+        'clientPools: nodePool of pool ${pool.name} must not be default: whoever runs where rehearsals are can read every snapshot'
+    ),
+    map(
+      filter(
+        pools,
+        pool =>
+          !(pool.?rehearsals ?? false) && contains(
+            map(filter(pools, other => other.?rehearsals ?? false), other => other.?nodePool ?? 'rehearsals'),
+            pool.?nodePool ?? 'default'
+          )
+      ),
+      pool =>
+        'clientPools: pool ${pool.name} shares the nodePool ${pool.?nodePool ?? 'default'} with a pool of rehearsals; give it another, or rehearsals: true'
+    ),
     empty(pools) ? ['clientPools must name at least one pool'] : [],
     reduce(map(pools, pool => pool.max), 0, (sum, most) => int(sum) + int(most)) > number(parseCidr(clients).broadcast) - number(parseCidr(clients).network) - 4
       ? ['subnets.clients (${clients}) is too small for the max of all clientPools together']
@@ -76,6 +94,45 @@ func accessProblems(access string, operatorSources string[], gatewaySources stri
     contains(gatewaySources, '0.0.0.0/0')
       ? ['applicationGateway.sources must not be open to everybody (0.0.0.0/0)']
       : []
+  )
+
+@description('Whether a text is digits alone.')
+func digits(text string) bool =>
+  !empty(text) && empty(filter(range(0, length(text)), index => !contains('0123456789', substring(text, index, 1))))
+
+@description('Whether a text is an exact release: three numbers, and perhaps +ent.')
+func release(text string) bool =>
+  length(split(text, '.')) == 3 && empty(filter(split(replace(text, '+ent', ''), '.'), part => !digits(part)))
+
+@export()
+@description('Releases that are none, or that no machine here can run.')
+func releaseProblems(releases Releases) string[] =>
+  concat(
+    map(
+      filter(
+        items({ nomad: releases.nomad, consul: releases.consul, vault: releases.vault }),
+        each => !release(string(each.value))
+      ),
+      each => 'releases.${each.key} (${each.value}) must be an exact release such as 1.10.5'
+    ),
+    contains(['0', '1.0', '1.1', '1.2', '1.3', '1.4', '1.5'], join(take(split(releases.nomad, '.'), 2), '.'))
+      ? ['releases.nomad (${releases.nomad}) must be 1.6 or later']
+      : []
+  )
+
+@export()
+@description('Tiers of snapshots that go before those of a more frequent tier.')
+func retentionProblems(days RetentionDays) string[] =>
+  map(
+    filter(
+      [
+        { more: 'hourly', rarer: 'daily', least: days.hourly, got: days.daily }
+        { more: 'daily', rarer: 'weekly', least: days.daily, got: days.weekly }
+        { more: 'weekly', rarer: 'monthly', least: days.weekly, got: days.monthly }
+      ],
+      pair => pair.got < pair.least
+    ),
+    pair => 'retentionDays: ${pair.rarer} (${pair.got}) must be at least ${pair.more} (${pair.least})'
   )
 
 @export()

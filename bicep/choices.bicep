@@ -64,6 +64,8 @@ type ConsulChoices = {
   mode: 'CoLocated' | 'Dedicated' | 'Off'
   @description('Required. Whether its service mesh is on.')
   mesh: bool
+  @description('Optional. Name of its datacenter, one for the whole cluster; that of Nomad by default.')
+  datacenter: string?
 }
 
 @export()

@@ -101,6 +101,40 @@ type SharedKnobs = {
 }
 
 @export()
+@description('Where servers deposit root keys for snapshots.')
+type KeystorePlace = {
+  @description('Blob endpoint of the state account.')
+  blobUrl: string
+  @description('Key that seals them, without a version.')
+  keyUrl: string
+}
+
+@export()
+@description('A share that clients mount over NFS 4.1.')
+type FilesShare = {
+  host: string
+  path: string
+}
+
+@export()
+@description('What servers must know besides.')
+type ServerKnobs = {
+  queueUrl: string
+  vaultSeal: SealKey?
+  keyringKey: SealKey
+  keystore: KeystorePlace?
+  authoritativeRegion: string?
+  federatedServers: string[]?
+}
+
+@export()
+@description('What clients must know besides.')
+type ClientKnobs = {
+  vaultSeal: SealKey?
+  filesShare: FilesShare?
+}
+
+@export()
 @description('What a machine must know to become a member, and may change later without a reboot; cloud-init/node/keepernode/knobs.py says what each means. No secret is among it: a machine fetches its own.')
 type Knobs = {
   cluster: string
@@ -124,6 +158,10 @@ type Knobs = {
   cni: CniRelease?
   vaultSeal: SealKey?
   keyringKey: SealKey?
+  keystore: KeystorePlace?
+  authoritativeRegion: string?
+  federatedServers: string[]?
+  filesShare: FilesShare?
   nodePool: string?
   nodeClass: string?
   pool: string?
@@ -145,14 +183,8 @@ type PlannedPool = {
   nodeClass: string
   nodePool: string
   datacenter: string
+  rehearsals: bool
   order: int
   price: string?
   node: NodeShape
-}
-
-@export()
-@description('Azure names of one vault of keys for servers.')
-type ServersVault = {
-  vaultName: string
-  tenantId: string
 }

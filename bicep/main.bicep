@@ -3,7 +3,15 @@ metadata description = 'A Nomad cluster that runs itself: network, servers, clie
 
 import { ConsulChoices, Groups, RetentionDays } from 'choices.bicep'
 import { Releases } from 'machineTypes.bicep'
-import { accessProblems, mirrorProblems, placementProblems, poolProblems, subnetProblems } from 'checks.bicep'
+import {
+  accessProblems
+  mirrorProblems
+  placementProblems
+  poolProblems
+  releaseProblems
+  retentionProblems
+  subnetProblems
+} from 'checks.bicep'
 import { namesOf } from 'plan.bicep'
 import { Backup, ClientPool, Federation, Gateway, Logs, Subnets } from 'types.bicep'
 
@@ -59,7 +67,7 @@ param egress 'NatGateway' | 'AzureFirewall' = 'NatGateway'
 @description('Optional. How people reach the machines: Azure Bastion, or a jump box for those who come by VPN or ExpressRoute.')
 param access 'Bastion' | 'JumpBox' = 'Bastion'
 
-@description('Optional. Address prefixes of people. Empty: anywhere for Bastion\'s own sign-in page, nowhere for the API. A jump box needs them.')
+@description('Optional. Address prefixes of people: they alone reach Bastion or the jump box, the API, and the page that code is published to. Empty: nobody.')
 param operatorSources string[] = []
 
 @description('Optional. Ports that workloads on clients listen on, besides the dynamic range.')
@@ -110,7 +118,7 @@ param vault bool = false
 @description('Optional. How copies of the state are kept.')
 param storageRedundancy 'Standard_GZRS' | 'Standard_RAGZRS' | 'Standard_GRS' | 'Standard_RAGRS' = 'Standard_GZRS'
 
-@description('Optional. Days that a snapshot of each tier, and a line of the audit log, can be neither changed nor deleted.')
+@description('Optional. Days that the keeper keeps a snapshot of each tier; meanwhile neither it nor a line of the audit log can be changed or deleted.')
 param retentionDays RetentionDays = {
   hourly: 2
   daily: 14
@@ -156,7 +164,9 @@ var problems = concat(
   poolProblems(clientPools, subnets.clients, objectKeys(loadJsonContent('sizes.json'))),
   placementProblems(placement, zones, clientPools, serverDisk),
   accessProblems(access, operatorSources, applicationGateway.?sources ?? []),
+  releaseProblems(releases),
   mirrorProblems(releases.?mirror),
+  retentionProblems(retentionDays),
   consul.mode == 'Off' && consul.mesh ? ['consul.mesh needs Consul: mode must not be Off'] : []
 )
 var name = empty(problems) ? toLower(cluster) : fail(join(problems, '; '))

@@ -18,8 +18,9 @@ func poolsOf(pools ClientPool[], zones string[], datacenter string, shapes objec
     spot: (pool.?priority ?? 'Regular') == 'Spot'
     zones: pool.?zones ?? zones
     nodeClass: pool.?nodeClass ?? pool.name
-    nodePool: pool.?nodePool ?? 'default'
+    nodePool: pool.?nodePool ?? ((pool.?rehearsals ?? false) ? 'rehearsals' : 'default')
     datacenter: pool.?datacenter ?? datacenter
+    rehearsals: pool.?rehearsals ?? false
     order: pool.?order ?? index
     price: pool.?price
     node: pool.?node ?? shapes[pool.?sku ?? 'Standard_D4s_v5']
@@ -129,6 +130,11 @@ func hostsOf(urls string[]) string[] =>
   map(filter(urls, url => startsWith(url, 'https://')), url => split(split(url, '/')[2], ':')[0])
 
 @export()
+@description('Whether the release keeps Nomad\'s root keys in files that no snapshot holds: so it was before 1.9.')
+func keysInFiles(nomadVersion string) bool =>
+  contains(['1.6', '1.7', '1.8'], join(take(split(nomadVersion, '.'), 2), '.'))
+
+@export()
 @description('What every member must know.')
 func knobsOf(cluster string, members MemberChoices, servers Peer[], dedicated Peer[]) SharedKnobs => {
   cluster: cluster
@@ -137,7 +143,7 @@ func knobsOf(cluster string, members MemberChoices, servers Peer[], dedicated Pe
   servers: servers
   consul: { CoLocated: 'colocated', Dedicated: 'dedicated', Off: 'off' }[members.consul.mode]
   consulServers: members.consul.mode == 'Dedicated' ? dedicated : members.consul.mode == 'CoLocated' ? servers : []
-  consulDatacenter: members.nomad.datacenter
+  consulDatacenter: members.consul.?datacenter ?? members.nomad.datacenter
   consulMesh: members.consul.mesh
   nomadVersion: members.releases.nomad
   consulVersion: members.releases.consul

@@ -2,7 +2,7 @@ metadata name = 'Platform'
 metadata description = 'The whole flow: who there is, the network, vaults, storage, machines, the keeper, and what watches over them.'
 
 import { Groups, KeeperChoices, MemberChoices, NetworkChoices, People, StateChoices } from 'choices.bicep'
-import { addressesOf, endpointZonesOf, hostsOf, knobsOf, Names, peersOf, poolsOf, poolsSetting, recordsOf } from 'plan.bicep'
+import { addressesOf, endpointZonesOf, hostsOf, keysInFiles, knobsOf, Names, peersOf, poolsOf, poolsSetting, recordsOf } from 'plan.bicep'
 import { ports } from 'ports.bicep'
 import { House } from 'types.bicep'
 
@@ -46,10 +46,16 @@ var parts = {
   consul: dedicated > 0
   copies: !empty(state.copyLocation)
   disks: state.customerKeys != 'Off'
+  drill: !empty(filter(pools, pool => pool.rehearsals))
   gateway: network.?applicationGateway != null
   jumpBox: network.access == 'JumpBox'
+  keystore: keysInFiles(members.releases.nomad)
   vault: members.vault
 }
+var vaultUrls = mapValues(names.vaults, vaultName => 'https://${vaultName}${environment().suffixes.keyvaultDns}')
+var vaultSeal = members.vault
+  ? { vaultName: names.vaults.servers, keyName: 'vault-seal', tenantId: tenant().tenantId }
+  : null
 
 /*** RESOURCES ***/
 module identities 'modules/security/identities.bicep' = {
@@ -134,6 +140,7 @@ module storage 'modules/storage/storage.bicep' = {
   params: {
     house: house
     names: names.accounts
+    parts: parts
     redundancy: state.redundancy
     retentionDays: state.retentionDays
     queueName: corridor.queue
@@ -173,9 +180,26 @@ module compute 'modules/compute/compute.bicep' = {
     gatewayPoolIds: virtualNetwork.outputs.gatewayPoolIds
     pools: pools
     knobs: knobsOf(house.cluster, members, serverPeers, consulPeers)
-    vaultUrls: mapValues(names.vaults, vaultName => 'https://${vaultName}${environment().suffixes.keyvaultDns}')
-    queueUrl: 'https://${names.accounts.state}.queue.${storageDomain}/${corridor.queue}'
-    serversVault: { vaultName: names.vaults.servers, tenantId: tenant().tenantId }
+    serverKnobs: {
+      queueUrl: 'https://${names.accounts.state}.queue.${storageDomain}/${corridor.queue}'
+      vaultSeal: vaultSeal
+      keyringKey: { vaultName: names.vaults.servers, keyName: 'nomad-keyring', tenantId: tenant().tenantId }
+      keystore: parts.keystore
+        ? {
+            blobUrl: 'https://${names.accounts.state}.blob.${storageDomain}'
+            keyUrl: '${vaultUrls.keeper}/keys/nomad-snapshots'
+          }
+        : null
+      authoritativeRegion: network.?federation.?authoritativeRegion
+      federatedServers: network.?federation.?join
+    }
+    clientKnobs: {
+      vaultSeal: vaultSeal
+      filesShare: state.files
+        ? { host: '${names.accounts.files}.file.${storageDomain}', path: '/${names.accounts.files}/workloads' }
+        : null
+    }
+    vaultUrls: vaultUrls
     diskKeyUri: security.outputs.diskKeyUri
     keeperVaultId: security.outputs.keeperVaultId
     keeperRole: names.roles.machines
@@ -198,6 +222,7 @@ module functionApp 'modules/functions/keeper.bicep' = {
     apiAddress: apiAddress
     domain: domain
     corridor: corridor
+    retentionDays: state.retentionDays
     subnetId: virtualNetwork.outputs.subnetIds.functions
     insightsConnection: workspace.outputs.connectionString
   }
@@ -210,6 +235,8 @@ module monitoring 'modules/monitoring/monitoring.bicep' = {
   params: {
     house: house
     pools: [for pool in pools: { name: pool.name, scaleSet: 'vmss-${house.cluster}-${pool.name}' }]
+    products: members.consul.mode == 'Off' ? ['nomad'] : ['nomad', 'consul']
+    rehearsals: parts.drill
     computeGroup: groups.compute
     networkGroup: groups.network
     storageGroup: groups.storage

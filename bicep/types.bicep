@@ -47,10 +47,12 @@ type ClientPool = {
   zones: ('1' | '2' | '3')[]?
   @description('Optional. Nomad node class; the name of the pool by default.')
   nodeClass: string?
-  @description('Optional. Nomad node pool; default by default.')
+  @description('Optional. Nomad node pool; default by default, rehearsals where snapshots are rehearsed.')
   nodePool: string?
   @description('Optional. Nomad datacenter; the one of the cluster by default.')
   datacenter: string?
+  @description('Optional. Whether snapshots are rehearsed here, which lets whoever runs here read every snapshot: a pool for nothing else, min 0 is enough. False by default.')
+  rehearsals: bool?
   @description('Optional. Pools with a lower number are bought from first; position in the list by default.')
   order: int?
   @description('Optional. Price of one instance an hour, as a decimal number in text, in any one currency; unknown by default.')
@@ -138,6 +140,8 @@ type Identities = {
   gateway: Identity?
   @description('Who writes second copies of snapshots.')
   copies: Identity?
+  @description('Who reads and opens snapshots to rehearse a restore; only machines of pools for rehearsals have it.')
+  drill: Identity?
 }
 
 @export()
@@ -194,10 +198,14 @@ type Parts = {
   copies: bool
   @description('Keys of ours for managed disks.')
   disks: bool
+  @description('A pool where snapshots are rehearsed.')
+  drill: bool
   @description('Application Gateway.')
   gateway: bool
   @description('A jump box instead of Bastion.')
   jumpBox: bool
+  @description('Root keys of Nomad beside its snapshots, which hold none before 1.9.')
+  keystore: bool
   @description('HashiCorp Vault on the servers.')
   vault: bool
 }
@@ -220,8 +228,11 @@ type Recovery = {
 type Federation = {
   @description('Required. Their networks, by resource id.')
   networks: string[]
-  @description('Required. Addresses of their servers, as prefixes.')
+  @description('Required. Addresses of their servers, as prefixes: who may call the servers here.')
   servers: string[]
+  @description('Required. Names or addresses of their servers that the servers here join; empty in the region that others join.')
+  @maxLength(20)
+  join: string[]
   @description('Required. The region that owns ACL policies.')
   authoritativeRegion: string
 }

@@ -29,7 +29,10 @@ LOCATION = "westeurope"
 _USES = re.compile(r"^(?:module \w+|import \{[^}]*\} from) '([^']+\.bicep)'", re.MULTILINE)
 
 NOBODYS_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyForChecksOnly0000000000000000000000 checks"
-FROM_ENVIRONMENT = ("SSH_PUBLIC_KEY", "ADMIN_GROUP_ID", "API_CLIENT_ID", "CERTIFICATE_SECRET_ID", "PACKAGE_URL")
+GIVEN = {"SSH_PUBLIC_KEY": NOBODYS_KEY, "OPERATOR_SOURCES": "203.0.113.0/24"}
+"""What every parameter file asks for, as checks give it."""
+
+FROM_ENVIRONMENT = (*GIVEN, "ADMIN_GROUP_ID", "API_CLIENT_ID", "CERTIFICATE_SECRET_ID", "PACKAGE_URL")
 """What the parameter files take from the environment; docs/deploy.md sets them."""
 
 
@@ -163,8 +166,8 @@ def _snapshot(parameters: Path) -> dict[str, Any]:
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     # Parameter files read these from the environment when a person deploys; a prediction must not depend on it.
     unset = [f"--unset={name}" for name in FROM_ENVIRONMENT]
-    given = ["env", *unset, f"SSH_PUBLIC_KEY={NOBODYS_KEY}", compiler(), *arguments]
-    return subprocess.run(given, capture_output=True, text=True, check=False)
+    given = [f"{name}={value}" for name, value in GIVEN.items()]
+    return subprocess.run(["env", *unset, *given, compiler(), *arguments], capture_output=True, text=True, check=False)
 
 
 def _fingerprint(parameters: Path) -> str:

@@ -3,6 +3,7 @@ using '../main.bicep'
 // Development: three small servers, one client that may leave, no second copies.
 param sshPublicKey = readEnvironmentVariable('SSH_PUBLIC_KEY')
 param stage = 'dev'
+param operatorSources = split(readEnvironmentVariable('OPERATOR_SOURCES'), ',')
 param lock = 'None'
 param serverSku = 'Standard_D2s_v5'
 param clientPools = [

@@ -13,7 +13,7 @@ param resourceGroups = {
 }
 param tags = { owner: 'platform' }
 param egress = 'AzureFirewall'
-param operatorSources = ['203.0.113.0/24']
+param operatorSources = split(readEnvironmentVariable('OPERATOR_SOURCES'), ',')
 param applicationPorts = ['8080', '9000-9100']
 param applicationGateway = {
   hostName: 'apps.example.com'
@@ -27,6 +27,7 @@ param federation = {
     '/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-nomad-north/providers/Microsoft.Network/virtualNetworks/vnet-north'
   ]
   servers: ['10.1.10.0/24']
+  join: ['10.1.10.9', '10.1.10.10', '10.1.10.11']
   authoritativeRegion: 'west'
 }
 param nomad = { region: 'west', datacenter: 'west-1' }
@@ -59,8 +60,9 @@ param clientPools = [
     price: '0.700'
     node: { cores: 4, cpuMhz: 9800, memoryMb: 27000, diskMb: 48000 }
   }
+  { name: 'drill', min: 0, max: 1, sku: 'Standard_D2s_v5', rehearsals: true, order: 95, price: '0.115' }
 ]
-param consul = { mode: 'Dedicated', mesh: true }
+param consul = { mode: 'Dedicated', mesh: true, datacenter: 'west' }
 param vault = true
 param storageRedundancy = 'Standard_RAGZRS'
 param copyLocation = 'northeurope'

@@ -6,10 +6,11 @@ param adminGroupId = readEnvironmentVariable('ADMIN_GROUP_ID', '')
 param stage = 'staging'
 param ubuntu = '24.04'
 param apiClientId = readEnvironmentVariable('API_CLIENT_ID', '')
-param operatorSources = ['203.0.113.0/24']
+param operatorSources = split(readEnvironmentVariable('OPERATOR_SOURCES'), ',')
 param clientPools = [
   { name: 'general', min: 2, max: 5, order: 10, price: '0.230' }
   { name: 'spot', min: 0, max: 5, priority: 'Spot', order: 5, price: '0.060' }
+  { name: 'drill', min: 0, max: 1, sku: 'Standard_D2s_v5', rehearsals: true, order: 90, price: '0.115' }
 ]
 param storageRedundancy = 'Standard_GZRS'
 param retentionDays = { hourly: 2, daily: 7, weekly: 14, monthly: 30, audit: 30 }

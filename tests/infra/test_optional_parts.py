@@ -1,8 +1,11 @@
 """Every optional part is there when it is switched on, and leaves nothing behind when it is off."""
 
+import re
+
 import pytest
 
-from tools.infra_prediction import prediction_with
+from tests.infra.rules.identity import holders
+from tools.infra_prediction import prediction_with, told
 
 NETWORK = "Microsoft.Network/"
 RECOVERY = (
@@ -134,6 +137,108 @@ def test_uniform_and_flexible_pools_differ_only_where_azure_asks_for_it(predicte
     assert flexible["virtualMachineProfile"]["networkProfile"]["networkApiVersion"] == "2020-11-01"
     assert "upgradePolicy" not in flexible
     assert uniform["virtualMachineProfile"]["userData"] != flexible["virtualMachineProfile"]["userData"]
+
+
+def test_without_people_nobody_comes_in():
+    world = prediction_with("nobody", KEY)
+    rules = world.one(f"{NETWORK}networkSecurityGroups", "-bastion")["properties"]["securityRules"]
+    site = world.one("Microsoft.Web/sites")["properties"]["siteConfig"]
+
+    assert [rule["name"] for rule in rules] == [
+        "AllowGatewayManager",
+        "AllowBastionHosts",
+        "AllowAzureLoadBalancer",
+        "DenyEverythingElse",
+    ]
+    assert [each["name"] for each in site["ipSecurityRestrictions"]] == ["alerts", "events"]
+    assert site["scmIpSecurityRestrictions"] == []
+
+
+def test_a_pool_of_rehearsals_brings_an_identity_a_node_pool_and_the_job(predicted):
+    def of_rehearsals(world):
+        return (
+            len(
+                [
+                    i
+                    for i in world.of("Microsoft.ManagedIdentity/userAssignedIdentities")
+                    if i["name"] == "id-nomad-drill"
+                ]
+            ),
+            [told(p)["knobs"]["nodePool"] for p in world.of("Microsoft.Compute/virtualMachineScaleSets")].count(
+                "rehearsals"
+            ),
+            world.settings()["REHEARSAL_JOB"],
+            len([r for r in world.of("Microsoft.Insights/scheduledQueryRules") if r["name"].startswith("rehearsal-")]),
+        )
+
+    assert of_rehearsals(predicted("production-ha")) == (1, 1, "restore-drill", 1)
+    assert of_rehearsals(predicted("dev")) == (0, 0, "", 0)
+    assert predicted("production-ha").one("Microsoft.Compute/virtualMachineScaleSets", "-drill")["sku"]["floor"] == 0
+
+
+def test_machines_of_rehearsals_take_no_traffic_from_outside(predicted):
+    def reached(world, pool):
+        profile = world.one("Microsoft.Compute/virtualMachineScaleSets", pool)["properties"]["virtualMachineProfile"]
+        interface = profile["networkProfile"]["networkInterfaceConfigurations"][0]["properties"]
+        return interface["ipConfigurations"][0]["properties"]["applicationGatewayBackendAddressPools"]
+
+    assert len(reached(predicted("everything-on"), "-general")) == 1
+    assert reached(predicted("everything-on"), "-drill") == []
+
+
+@pytest.mark.parametrize(("nomad", "deposits"), [("1.6.5", True), ("1.8.4", True), ("1.9.0", False), ("1.10.5", False)])
+def test_root_keys_are_deposited_before_1_9_and_not_from_then_on(nomad, deposits):
+    world = prediction_with(nomad, f"{KEY}param releases = {{ nomad: '{nomad}', consul: '1.21.4', vault: '1.20.3' }}")
+    server = told(next(m for m in world.of(MACHINE) if m["name"].endswith("-server-1")))["knobs"]
+    client = told(world.of("Microsoft.Compute/virtualMachineScaleSets")[0])["knobs"]
+    rights = [
+        scope.rsplit("/", 1)[-1]
+        for who, _, scope, _ in holders(world)
+        if (who == "servers" and "state" in scope) or "-kpr-" in scope
+    ]
+
+    assert ("keystore" in server) == deposits
+    assert "keystore" not in client
+    assert ({"keystores", "nomad-snapshots"} <= set(rights)) == deposits
+    if deposits:
+        assert server["keystore"]["blobUrl"].startswith("https://stnomadstate")
+        assert server["keystore"]["keyUrl"].endswith(".vault.azure.net/keys/nomad-snapshots")
+
+
+def test_servers_learn_whom_to_join_and_clients_what_to_mount_and_both_the_seal(predicted):
+    world = predicted("everything-on")
+    server = told(world.of(MACHINE)[-1])["knobs"]
+    client = told(world.one("Microsoft.Compute/virtualMachineScaleSets", "-general"))["knobs"]
+    share = world.one("Microsoft.Storage/storageAccounts/fileServices/shares")
+
+    assert (server["authoritativeRegion"], server["federatedServers"][0]) == ("west", "10.1.10.9")
+    assert client["filesShare"] == {
+        "host": f"{share['name'].split('/')[0]}.file.core.windows.net",
+        "path": f"/{share['name'].split('/')[0]}/{share['name'].split('/')[-1]}",
+    }
+    assert share["properties"]["enabledProtocols"] == "NFS"
+    assert client["vaultSeal"] == server["vaultSeal"]
+    for name in ("authoritativeRegion", "federatedServers", "keystore"):
+        assert name not in client
+    assert {"filesShare", "vaultSeal", "authoritativeRegion"}.isdisjoint(told(predicted("dev").members()[0])["knobs"])
+
+
+def test_consul_has_one_datacenter_for_machines_and_the_keeper(predicted):
+    world = predicted("everything-on")
+
+    assert {told(member)["knobs"]["consulDatacenter"] for member in world.members()} == {"west"}
+    assert world.settings()["CONSUL_TLS_NAME"] == "server.west.consul"
+
+
+def test_each_product_whose_state_is_saved_has_an_alert_by_absence(predicted):
+    def watched(world):
+        rules = [r["properties"]["criteria"]["allOf"][0] for r in world.of("Microsoft.Insights/scheduledQueryRules")]
+        ages = [each for each in rules if "snapshot.age" in each["query"]]
+        assert {(each["operator"], each["threshold"]) for each in ages} == {("LessThan", 1)}
+        return [re.findall(r'product\) == "(\w+)"', each["query"])[0] for each in ages]
+
+    assert sorted(watched(predicted("production-minimal"))) == ["consul", "nomad"]
+    assert watched(predicted("dev")) == ["nomad"]
 
 
 def test_locks_can_be_left_out(predicted):

@@ -67,6 +67,30 @@ CASES = {
         "param applicationGateway = { hostName: 'a', sources: ['0.0.0.0/0'], certificateSecretId: 's', backendPort: 1 }",
         "applicationGateway.sources must not be open",
     ),
+    "rehearsals beside other work": (
+        "param clientPools = [{ name: 'drill', min: 0, max: 1, rehearsals: true, nodePool: 'default' }]",
+        "clientPools: nodePool of pool drill must not be default",
+    ),
+    "other work beside rehearsals": (
+        "param clientPools = [{ name: 'd1', min: 0, max: 1, rehearsals: true }, { name: 'b1', min: 0, max: 1, nodePool: 'rehearsals' }]",
+        "clientPools: pool b1 shares the nodePool rehearsals with a pool of rehearsals",
+    ),
+    "federation with nobody to join or be joined by": (
+        "param federation = { networks: [], servers: ['10.1.10.0/24'], authoritativeRegion: 'west' }",
+        "join",
+    ),
+    "weekly snapshots that go before daily ones": (
+        "param retentionDays = { hourly: 2, daily: 14, weekly: 7, monthly: 365, audit: 365 }",
+        r"retentionDays: weekly \(7\) must be at least daily \(14\)",
+    ),
+    "a version that is none": (
+        "param releases = { nomad: 'latest', consul: '1.21.4', vault: '1.20.3' }",
+        r"releases.nomad \(latest\) must be an exact release such as 1.10.5",
+    ),
+    "a Nomad that is too old": (
+        "param releases = { nomad: '1.5.17', consul: '1.21.4', vault: '1.20.3' }",
+        r"releases.nomad \(1.5.17\) must be 1.6 or later",
+    ),
     "a mirror without TLS": (
         mirrored("url: 'http://mirror'"),
         r"releases.mirror.url \(http://mirror\) must begin with https://",

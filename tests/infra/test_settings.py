@@ -16,6 +16,33 @@ PLATFORM = re.compile(
     r"KEEPER_STORAGE__(credential|clientId)"
 )
 
+# Left as the keeper has them, each for a reason; whatever else it declares, the templates give.
+OWN_SECRET = "the keeper makes this secret itself, under this name"
+CHOICE = "a choice of the operator, by keeperSettings"
+LEFT = {
+    "NOMAD_TOKEN_SECRET": OWN_SECRET,
+    "NOMAD_CA_SECRET": OWN_SECRET,
+    "SNAPSHOT_NOMAD_TOKEN_SECRET": OWN_SECRET,
+    "CONSUL_TOKEN_SECRET": OWN_SECRET,
+    "CONSUL_CA_SECRET": OWN_SECRET,
+    "RESTORE_NOMAD_TOKEN_SECRET": OWN_SECRET,
+    "RESTORE_CONSUL_TOKEN_SECRET": OWN_SECRET,
+    "NOMAD_TIMEOUT_SECONDS": CHOICE,
+    "HTTP_MAX_BODY_BYTES": CHOICE,
+    "SNAPSHOT_INTERVAL_SECONDS": CHOICE,
+    "SNAPSHOT_KEEP_LEAST": CHOICE,
+    "SNAPSHOT_LARGEST_STATE_BYTES": CHOICE,
+    "SNAPSHOT_SHRINK_FACTOR": CHOICE,
+    "SNAPSHOT_SWEEP_ONLY_SHOW": CHOICE,
+    "REHEARSAL_INTERVAL_SECONDS": CHOICE,
+    "REHEARSAL_PATIENCE_SECONDS": CHOICE,
+    "CERTIFICATE_LIFE_SECONDS": CHOICE,
+    "CA_LIFE_SECONDS": CHOICE,
+    "CA_OVERLAP_SECONDS": CHOICE,
+}
+LIMITS = re.compile("(AUTOSCALE|LIMIT)_")
+"""How far the keeper may go when it sizes pools: choices of the operator, by keeperSettings, too many to name."""
+
 
 def declared() -> set[str]:
     """Every environment name that keeper/settings.py declares."""
@@ -33,6 +60,23 @@ def test_every_setting_given_is_one_that_the_keeper_declares(name, predicted):
     given = {key for key in predicted(name).settings() if not PLATFORM.fullmatch(key)}
 
     assert given - declared() == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_declared_is_given_or_left_for_a_reason(name, predicted):
+    left = {each for each in declared() - set(predicted(name).settings()) if not LIMITS.match(each)}
+
+    assert left == set(LEFT)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_keeper_sweeps_no_snapshot_that_cannot_be_deleted_yet(name, predicted):
+    world = predicted(name)
+    rules = keeper_settings.load(world.settings()).retention
+    for policy in world.of("Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies"):
+        tier = policy["name"].split("/")[2].removeprefix("snapshots-")
+        if tier != "audit":
+            assert getattr(rules, tier).days >= policy["properties"]["immutabilityPeriodSinceCreationInDays"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,7 +2,7 @@ metadata name = 'Compute'
 metadata description = 'Every machine: servers, client pools, a dedicated Consul, a jump box; and the keeper\'s right to size and repair them.'
 
 import { House, Identities, Parts, VaultNames } from '../../types.bicep'
-import { PlannedPool, ServersVault, SharedKnobs } from '../../machineTypes.bicep'
+import { ClientKnobs, PlannedPool, ServerKnobs, SharedKnobs } from '../../machineTypes.bicep'
 import { roles } from '../../roles.bicep'
 import { userDataOf } from 'userData.bicep'
 
@@ -53,17 +53,17 @@ param serverPoolId string
 @description('Required. Backend pools of Application Gateway, by resource id.')
 param gatewayPoolIds string[]
 
-@description('Required. What every member must know; each role adds its own.')
+@description('Required. What every member must know.')
 param knobs SharedKnobs
+
+@description('Required. What servers must know besides.')
+param serverKnobs ServerKnobs
+
+@description('Required. What clients must know besides.')
+param clientKnobs ClientKnobs
 
 @description('Required. Address of the vault of each role.')
 param vaultUrls VaultNames
-
-@description('Required. Address of the corridor, which only servers may send to.')
-param queueUrl string
-
-@description('Required. The vault of the servers, which holds the keys that they wrap with.')
-param serversVault ServersVault
 
 @description('Required. The pools, with every default filled in.')
 param pools PlannedPool[]
@@ -131,12 +131,9 @@ module serverMachines 'servers.bicep' = {
     identityId: identities.servers.id
     dataDisk: { sku: serverDisk, sizeGb: 128 }
     maintenanceIds: windows
-    knobs: union(knobs, {
+    knobs: union(knobs, serverKnobs, {
       vaultUrl: vaultUrls.servers
       identityClientId: identities.servers.clientId
-      queueUrl: queueUrl
-      vaultSeal: parts.vault ? union(serversVault, { keyName: 'vault-seal' }) : null
-      keyringKey: union(serversVault, { keyName: 'nomad-keyring' })
       dataDiskLun: 0
     })
   }
@@ -171,11 +168,12 @@ module clientPools 'pool.bicep' = [
       machines: machineHouse
       pool: pool
       subnetId: subnetIds.clients
-      identityId: identities.clients.id
-      gatewayPoolIds: gatewayPoolIds
+      // Whoever runs where snapshots are rehearsed may read them all: such a pool serves nobody from outside.
+      identityIds: concat([identities.clients.id], pool.rehearsals ? [identities.drill!.id] : [])
+      gatewayPoolIds: pool.rehearsals ? [] : gatewayPoolIds
       userData: userDataOf(
         'client',
-        union(knobs, {
+        union(knobs, clientKnobs, {
           vaultUrl: vaultUrls.clients
           identityClientId: identities.clients.clientId
           datacenter: pool.datacenter

@@ -18,8 +18,9 @@ param pool PlannedPool
 @description('Required. Resource id of the subnet of the clients.')
 param subnetId string
 
-@description('Required. Resource id of the identity of the clients, the only one they have.')
-param identityId string
+@description('Required. Its identities by resource id; the agent of monitoring uses the first.')
+@minLength(1)
+param identityIds string[]
 
 @description('Required. What an instance must know, as base64 of JSON.')
 param userData string
@@ -162,7 +163,9 @@ var properties resourceInput<'Microsoft.Compute/virtualMachineScaleSets@2024-11-
               autoUpgradeMinorVersion: true
               enableAutomaticUpgrade: true
               settings: {
-                authentication: { managedIdentity: { 'identifier-name': 'mi_res_id', 'identifier-value': identityId } }
+                authentication: {
+                  managedIdentity: { 'identifier-name': 'mi_res_id', 'identifier-value': identityIds[0] }
+                }
               }
             }
           }
@@ -192,7 +195,7 @@ module birth 'poolBirth.bicep' = {
     location: house.location
     tags: union(house.tags, template)
     zones: pool.zones
-    identityId: identityId
+    identityIds: identityIds
     sku: pool.sku
     floor: pool.min
     properties: properties
@@ -206,7 +209,7 @@ module model 'poolModel.bicep' = {
     location: house.location
     tags: union(house.tags, template)
     zones: pool.zones
-    identityId: identityId
+    identityIds: identityIds
     sku: pool.sku
     capacity: birth.outputs.capacity
     properties: properties

@@ -14,8 +14,8 @@ param tags object
 @description('Required. Zones; empty where there are none.')
 param zones string[]
 
-@description('Required. Resource id of its identity.')
-param identityId string
+@description('Required. Its identities by resource id.')
+param identityIds string[]
 
 @description('Required. Size of an instance.')
 param sku string
@@ -39,7 +39,7 @@ resource scaleSet 'Microsoft.Compute/virtualMachineScaleSets@2024-11-01' = {
   location: location
   tags: tags
   zones: empty(zones) ? null : zones
-  identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
+  identity: { type: 'UserAssigned', userAssignedIdentities: toObject(identityIds, id => id, id => {}) }
   sku: { name: sku, tier: 'Standard', capacity: capacity }
   properties: properties
 }

@@ -127,15 +127,13 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       cors: { allowedOrigins: [], supportCredentials: false }
       ipSecurityRestrictionsDefaultAction: 'Deny'
       scmIpSecurityRestrictionsUseMain: false
-      scmIpSecurityRestrictionsDefaultAction: empty(operatorSources) ? 'Allow' : 'Deny'
-      scmIpSecurityRestrictions: empty(operatorSources)
-        ? []
-        : map(operatorSources, source => {
-            name: 'people'
-            action: 'Allow'
-            priority: 100
-            ipAddress: contains(source, '/') ? source : '${source}/32'
-          })
+      scmIpSecurityRestrictionsDefaultAction: 'Deny'
+      scmIpSecurityRestrictions: map(operatorSources, (source, index) => {
+        name: 'people'
+        action: 'Allow'
+        priority: 100 + index
+        ipAddress: contains(source, '/') ? source : '${source}/32'
+      })
       ipSecurityRestrictions: map(callers, (caller, index) => {
         name: caller.name
         action: 'Allow'

@@ -1,7 +1,7 @@
 metadata name = 'The keeper'
 metadata description = 'The function app, and every setting that differs from what keeper/settings.py takes by default.'
 
-import { KeeperChoices, MemberChoices } from '../../choices.bicep'
+import { KeeperChoices, MemberChoices, RetentionDays } from '../../choices.bicep'
 import { Names } from '../../plan.bicep'
 import { House, Identities, Parts } from '../../types.bicep'
 import { ports } from '../../ports.bicep'
@@ -40,6 +40,9 @@ param domain string
 @description('Required. Queue that every door writes to, and container of records.')
 param corridor { queue: string, container: string }
 
+@description('Required. Days that snapshots of each tier are kept.')
+param retentionDays RetentionDays
+
 @description('Required. Subnet delegated to the app, by resource id.')
 param subnetId string
 
@@ -57,6 +60,14 @@ var schedules = {
   SNAPSHOT_SCHEDULE: '0 20 * * * *'
   REHEARSAL_SCHEDULE: '0 50 * * * *'
   CERTIFICATES_SCHEDULE: '0 */5 * * * *'
+}
+
+// As long as snapshots are immutable; keeperSettings may keep them longer, since what is immutable cannot be swept.
+var kept = {
+  SNAPSHOT_KEEP_HOURLY_SECONDS: string(retentionDays.hourly * 86400)
+  SNAPSHOT_KEEP_DAILY_SECONDS: string(retentionDays.daily * 86400)
+  SNAPSHOT_KEEP_WEEKLY_SECONDS: string(retentionDays.weekly * 86400)
+  SNAPSHOT_KEEP_MONTHLY_SECONDS: string(retentionDays.monthly * 86400)
 }
 
 var settings = {
@@ -85,7 +96,8 @@ var settings = {
   SNAPSHOT_COPY_BLOB_URL: parts.copies ? 'https://${names.accounts.second}.blob.${storageDomain}' : ''
   SNAPSHOT_COPY_CLIENT_ID: identities.?copies.?clientId ?? ''
   CONSUL_ADDRESS: members.consul.mode == 'Off' ? '' : 'https://consul.${domain}:${ports.consulHttps}'
-  CONSUL_TLS_NAME: 'server.${members.nomad.datacenter}.consul'
+  CONSUL_TLS_NAME: 'server.${members.consul.?datacenter ?? members.nomad.datacenter}.consul'
+  REHEARSAL_JOB: parts.drill ? 'restore-drill' : ''
 }
 
 /*** RESOURCES ***/
@@ -101,7 +113,7 @@ module app 'app.bicep' = {
     hostAccount: names.accounts.host
     storageDomain: storageDomain
     insightsConnection: insightsConnection
-    settings: union(schedules, keeper.settings, settings)
+    settings: union(schedules, kept, keeper.settings, settings)
     apiClientId: keeper.apiClientId
     operatorSources: operatorSources
     packageUrl: keeper.packageUrl

@@ -10,6 +10,12 @@ param house House
 @description('Required. Name and scale set of each pool.')
 param pools { name: string, scaleSetId: string }[]
 
+@description('Required. Products whose state is saved, as the keeper calls them.')
+param products ('nomad' | 'consul')[]
+
+@description('Required. Whether restores are rehearsed.')
+param rehearsals bool
+
 @description('Required. Resource id of the load balancer of the servers.')
 param balancerId string
 
@@ -24,7 +30,7 @@ param peopleGroupId string
 var silence = { operator: 'LessThan', threshold: 1 }
 var any = { operator: 'GreaterThan', threshold: 0 }
 
-var logRules = [
+var watchRules = [
   {
     name: 'work-blocked'
     severity: 2
@@ -62,15 +68,6 @@ var logRules = [
     when: any
   }
   {
-    name: 'snapshot-overdue'
-    severity: 1
-    why: 'No snapshot is young enough. Fires on silence too: a keeper that says nothing has no backup either.'
-    query: 'AppTraces | where Message has \'"event":"snapshot.age"\' | extend told = parse_json(Message) | where tostring(told.product) == "nomad" and todouble(told.age) < 1.5 * todouble(told.interval)'
-    window: 'PT3H'
-    every: 'PT30M'
-    when: silence
-  }
-  {
     name: 'message-poisoned'
     severity: 2
     why: 'A message could not be handled five times and lies in the poison queue.'
@@ -98,6 +95,32 @@ var logRules = [
     when: { operator: 'GreaterThan', threshold: 3 }
   }
 ]
+
+// One rule for each product: a snapshot of the one must not hide that the other has none.
+var ageRules = map(products, product => {
+  name: 'snapshot-overdue'
+  about: product
+  severity: 1
+  why: 'No snapshot of ${product} is young enough. Fires on silence too: a keeper that says nothing has no backup either.'
+  query: 'AppTraces | where Message has \'"event":"snapshot.age"\' | extend told = parse_json(Message) | where tostring(told.product) == "${product}" and todouble(told.age) < 1.5 * todouble(told.interval)'
+  window: 'PT3H'
+  every: 'PT30M'
+  when: silence
+})
+
+var rehearsalRules = !rehearsals
+  ? []
+  : [
+      {
+        name: 'rehearsal-failed'
+        severity: 1
+        why: 'A snapshot could not be restored in a rehearsal, so nobody knows that a backup would help.'
+        query: 'AppTraces | where Message has \'"event":"rehearsal.failed"\''
+        window: 'PT1H'
+        every: 'PT15M'
+        when: any
+      }
+    ]
 
 var poolRules = flatten(map(pools, pool => [
   {
@@ -219,13 +242,13 @@ resource onServers 'Microsoft.Insights/metricAlerts@2018-03-01' = [
 ]
 
 resource onLogs 'Microsoft.Insights/scheduledQueryRules@2025-01-01-preview' = [
-  for rule in logRules: {
-    name: '${rule.name}-${house.cluster}'
+  for rule in concat(watchRules, ageRules, rehearsalRules): {
+    name: join(filter([rule.name, house.cluster, rule.?about ?? ''], part => !empty(part)), '-')
     location: house.location
     tags: house.tags
     kind: 'LogAlert'
     properties: {
-      displayName: '${rule.name}-${house.cluster}'
+      displayName: join(filter([rule.name, house.cluster, rule.?about ?? ''], part => !empty(part)), '-')
       description: '${rule.why} Runbook: docs/runbooks/${rule.name}.md'
       enabled: true
       severity: rule.severity

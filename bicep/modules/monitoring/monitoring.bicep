@@ -10,6 +10,12 @@ param house House
 @description('Required. Name and scale set of each pool.')
 param pools { name: string, scaleSet: string }[]
 
+@description('Required. Products whose state is saved, as the keeper calls them.')
+param products ('nomad' | 'consul')[]
+
+@description('Required. Whether restores are rehearsed.')
+param rehearsals bool
+
 @description('Required. Resource group of the scale sets.')
 param computeGroup string
 
@@ -67,6 +73,8 @@ module rules 'alerts.bicep' = {
         scaleSetId: resourceId(computeGroup, 'Microsoft.Compute/virtualMachineScaleSets', pool.scaleSet)
       }
     ]
+    products: products
+    rehearsals: rehearsals
     balancerId: resourceId(networkGroup, 'Microsoft.Network/loadBalancers', 'lbi-${house.cluster}')
     keeperGroupId: actions.outputs.keeperId
     peopleGroupId: actions.outputs.peopleId

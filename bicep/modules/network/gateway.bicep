@@ -1,7 +1,7 @@
 metadata name = 'Application Gateway'
 metadata description = 'The way in for users of the workloads: HTTPS with a web application firewall that prevents, not only detects.'
 
-import { Gateway, House } from '../../types.bicep'
+import { Gateway, House, Identity } from '../../types.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/
 @description('Required. Naming, tags and diagnostics.')
@@ -18,6 +18,12 @@ param identityId string
 
 @description('Required. Zones of the region that the cluster uses; empty where there are none.')
 param zones string[]
+
+@description('Required. Identity of the keeper.')
+param keeper Identity
+
+@description('Required. Name (a GUID) of the keeper\'s role to let instances join.')
+param joinRole string
 
 /*** VARIABLES ***/
 var name = 'agw-${house.cluster}'
@@ -126,6 +132,17 @@ resource applicationGateway 'Microsoft.Network/applicationGateways@2025-05-01' =
         }
       }
     ]
+  }
+}
+
+resource joins 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(applicationGateway.id, 'keeper', joinRole)
+  scope: applicationGateway
+  properties: {
+    principalId: keeper.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', joinRole)
+    description: 'When a pool grows, Azure checks that the keeper may put instances behind this gateway.'
   }
 }
 

@@ -114,6 +114,8 @@ module applicationGateway 'gateway.bicep' = if (network.?applicationGateway != n
     gateway: network.applicationGateway!
     subnetId: vnet.outputs.subnetIds.?gateway ?? ''
     identityId: identities.gateway!.id
+    keeper: identities.keeper
+    joinRole: joinRole
     zones: zones
   }
 }

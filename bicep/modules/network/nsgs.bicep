@@ -15,7 +15,7 @@ param subnets Subnets
 @description('Required. Ports that workloads on clients listen on, besides the dynamic range.')
 param applicationPorts string[]
 
-@description('Required. Where people sit: their address prefixes. Empty: anywhere for Azure Bastion\'s own HTTPS, nowhere for a jump box.')
+@description('Required. Where people sit: their address prefixes. Empty: nobody comes in.')
 param operatorSources string[]
 
 @description('Required. How people reach the machines.')
@@ -142,15 +142,15 @@ var managementRules = access == 'Bastion'
       rule('AllowHttps', 'Tcp', operatorSources, ['443'], 'Consoles on the jump box, from where people sit.')
     ]
 
-// Azure asks for exactly these on the Bastion subnet: https://learn.microsoft.com/azure/bastion/bastion-nsg
-// An empty operatorSources leaves Bastion's own HTTPS open to everybody who can sign in with Entra ID.
+// Azure asks for these on the Bastion subnet: https://learn.microsoft.com/azure/bastion/bastion-nsg
+// Its table says Internet for people, and may be narrowed to their addresses; without any, nobody comes in.
 var bastionRules = [
   rule(
     'AllowOperatorHttps',
     'Tcp',
-    empty(operatorSources) ? ['Internet'] : operatorSources,
+    operatorSources,
     ['443'],
-    'People sign in to Bastion over HTTPS with Entra ID; the only rule that may be open, and parameter operatorSources closes it.'
+    'People sign in to Bastion over HTTPS with Entra ID, from where they sit (parameter operatorSources).'
   )
   rule('AllowGatewayManager', 'Tcp', ['GatewayManager'], ['443'], 'Azure steers Bastion.')
   rule('AllowBastionHosts', '*', ['VirtualNetwork'], ['8080', '5701'], 'The hosts of Bastion talk to each other.')

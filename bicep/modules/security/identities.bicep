@@ -67,6 +67,11 @@ module copies 'identity.bicep' = if (parts.copies) {
   params: { name: 'id-${cluster}-copy', location: location, tags: tags }
 }
 
+module drill 'identity.bicep' = if (parts.drill) {
+  name: 'identity-drill'
+  params: { name: 'id-${cluster}-drill', location: location, tags: tags }
+}
+
 /*** WHAT THIS MODULE PROMISES ***/
 @description('Every identity by its role; null for roles that nobody has.')
 output all Identities = {
@@ -80,4 +85,5 @@ output all Identities = {
   disks: parts.disks ? disks!.outputs.it : null
   gateway: parts.gateway ? gateway!.outputs.it : null
   copies: parts.copies ? copies!.outputs.it : null
+  drill: parts.drill ? drill!.outputs.it : null
 }

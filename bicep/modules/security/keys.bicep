@@ -1,7 +1,7 @@
 metadata name = 'Keys of the keeper'
 metadata description = 'Keys that never leave the vault. Azure makes a key once and returns the same one on every later deployment.'
 
-import { Identity } from '../../types.bicep'
+import { Grant, Identity } from '../../types.bicep'
 import { roles } from '../../roles.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/
@@ -17,8 +17,8 @@ param encryptsDisks bool
 @description('Required. Identity that encrypts managed disks with a key of ours; null for keys of the platform.')
 param disks Identity?
 
-@description('Required. Identity of the servers.')
-param servers Identity
+@description('Required. Who wraps or unwraps with the key of snapshots besides the keeper, and why.')
+param snapshotGrants Grant[]
 
 /*** VARIABLES ***/
 // The keeper rotates the CA key itself, together with the bundle; old versions stay, since certificates name them.
@@ -81,19 +81,18 @@ resource machines 'Microsoft.KeyVault/vaults/keys@2024-11-01' = if (encryptsDisk
   }
 }
 
-resource depositRight 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(snapshots.id, 'servers', roles.cryptoServiceEncryptionUser)
-  scope: snapshots
-  properties: {
-    principalId: servers.principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId(
-      'Microsoft.Authorization/roleDefinitions',
-      roles.cryptoServiceEncryptionUser
-    )
-    description: 'Servers before Nomad 1.9 seal their root keys with this key, since no snapshot holds them. They can read no snapshot.'
+resource snapshotRights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for grant in snapshotGrants: {
+    name: guid(snapshots.id, grant.who, grant.role)
+    scope: snapshots
+    properties: {
+      principalId: grant.principalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', grant.role)
+      description: grant.why
+    }
   }
-}
+]
 
 resource diskRight 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (encryptsDisks) {
   name: guid(machines.id, 'disks', roles.cryptoServiceEncryptionUser)

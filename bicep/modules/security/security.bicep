@@ -38,6 +38,27 @@ var publish = {
   why: 'The keeper makes every secret and certificate that these machines read.'
 }
 
+var deposits = !parts.keystore
+  ? []
+  : [
+      {
+        who: 'servers'
+        principalId: identities.servers.principalId
+        role: roles.cryptoServiceEncryptionUser
+        why: 'Servers before Nomad 1.9 seal their root keys with this key, since no snapshot holds them. They can read no snapshot.'
+      }
+    ]
+var drills = !parts.drill
+  ? []
+  : [
+      {
+        who: 'drill'
+        principalId: identities.drill!.principalId
+        role: roles.cryptoServiceEncryptionUser
+        why: 'The restore drill opens the snapshot that it rehearses: this role is the smallest that unwraps with a key.'
+      }
+    ]
+
 /*** RESOURCES ***/
 module keeperVault 'keyVault.bicep' = {
   name: 'vault-keeper'
@@ -135,7 +156,7 @@ module keys 'keys.bicep' = {
   params: {
     vaultName: vaultNames.keeper
     hardware: hardware
-    servers: identities.servers
+    snapshotGrants: concat(deposits, drills)
     encryptsDisks: parts.disks
     disks: identities.?disks
   }
@@ -148,20 +169,22 @@ module serverKeys 'serverKeys.bicep' = {
   dependsOn: [serversVault]
 }
 
-resource clientIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
-  name: 'id-${house.cluster}-clients'
-}
+resource clientIdentities 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = [
+  for who in concat(['clients'], parts.drill ? ['drill'] : []): { name: 'id-${house.cluster}-${who}' }
+]
 
-resource assign 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(clientIdentity.id, 'keeper', keeperRoles.joins)
-  scope: clientIdentity
-  properties: {
-    principalId: identities.keeper.principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', keeperRoles.joins)
-    description: 'When a pool grows, Azure checks that the keeper may give new instances the identity of the clients.'
+resource assign 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for index in range(0, parts.drill ? 2 : 1): {
+    name: guid(clientIdentities[index].id, 'keeper', keeperRoles.joins)
+    scope: clientIdentities[index]
+    properties: {
+      principalId: identities.keeper.principalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', keeperRoles.joins)
+      description: 'When a pool grows, Azure checks that the keeper may give new instances the identities of the pool.'
+    }
   }
-}
+]
 
 /*** WHAT THIS MODULE PROMISES ***/
 @description('Resource id of the vault of the keeper.')

@@ -3,6 +3,7 @@ metadata description = 'Snapshots once more, in another region, writable by anot
 
 import { Identity } from '../../types.bicep'
 import { roles } from '../../roles.bicep'
+import { forgetSwept } from 'lifecycle.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/
 @description('Required. Name of the account, in this resource group.')
@@ -42,6 +43,12 @@ resource kept 'Microsoft.Storage/storageAccounts/blobServices/containers/immutab
     properties: { immutabilityPeriodSinceCreationInDays: tier.value, allowProtectedAppendWrites: false }
   }
 ]
+
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = {
+  parent: account
+  name: 'default'
+  properties: { policy: { rules: forgetSwept(tiers) } }
+}
 
 resource write 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(blobs.id, 'copy', roles.blobDataContributor)

@@ -2,6 +2,7 @@ metadata name = 'Containers and queues of the state account'
 metadata description = 'One immutable container for each retention tier, an audit container that can only grow, the records of the keeper, and its corridor.'
 
 import { Grant } from '../../types.bicep'
+import { forgetSwept } from 'lifecycle.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/
 @description('Required. Name of the account, in this resource group.')
@@ -27,6 +28,9 @@ param keystoreGrants Grant[]
 
 @description('Required. Rights over the container of rehearsals alone: a drill leaves its verdict.')
 param rehearsalGrants Grant[]
+
+@description('Required. Rights over the containers of snapshots alone.')
+param snapshotGrants Grant[]
 
 @description('Required. Rights over the corridor alone, and why.')
 param queueGrants Grant[]
@@ -114,7 +118,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06
   name: 'default'
   properties: {
     policy: {
-      rules: [
+      rules: concat(forgetSwept(tiers), [
         {
           name: 'cool-snapshots'
           enabled: true
@@ -138,11 +142,11 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06
           enabled: true
           type: 'Lifecycle'
           definition: {
-            filters: { blobTypes: ['blockBlob'], prefixMatch: ['keeper/', 'artifacts/'] }
+            filters: { blobTypes: ['blockBlob'], prefixMatch: ['keeper/', 'keystores/', 'rehearsals/'] }
             actions: { version: { delete: { daysAfterCreationGreaterThan: 30 } } }
           }
         }
-      ]
+      ])
     }
   }
 }
@@ -160,42 +164,26 @@ resource blobRights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   }
 ]
 
-resource deadLetterRights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for grant in deadLetterGrants: {
-    name: guid(deadLetters.id, grant.who, grant.role)
-    scope: deadLetters
-    properties: {
-      principalId: grant.principalId
-      principalType: 'ServicePrincipal'
-      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', grant.role)
-      description: grant.why
-    }
-  }
-]
+module deadLetterRights 'containerRights.bicep' = {
+  name: 'rights-dead-letters'
+  params: { accountName: accountName, containerName: deadLetters.name, grants: deadLetterGrants }
+}
 
-resource keystoreRights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for grant in keystoreGrants: {
-    name: guid(keystores.id, grant.who, grant.role)
-    scope: keystores
-    properties: {
-      principalId: grant.principalId
-      principalType: 'ServicePrincipal'
-      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', grant.role)
-      description: grant.why
-    }
-  }
-]
+module keystoreRights 'containerRights.bicep' = {
+  name: 'rights-keystores'
+  params: { accountName: accountName, containerName: keystores.name, grants: keystoreGrants }
+}
 
-resource rehearsalRights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for grant in rehearsalGrants: {
-    name: guid(rehearsals.id, grant.who, grant.role)
-    scope: rehearsals
-    properties: {
-      principalId: grant.principalId
-      principalType: 'ServicePrincipal'
-      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', grant.role)
-      description: grant.why
-    }
+module rehearsalRights 'containerRights.bicep' = {
+  name: 'rights-rehearsals'
+  params: { accountName: accountName, containerName: rehearsals.name, grants: rehearsalGrants }
+}
+
+module snapshotRights 'containerRights.bicep' = [
+  for tier in tierList: {
+    name: 'rights-snapshots-${tier.key}'
+    params: { accountName: accountName, containerName: 'snapshots-${tier.key}', grants: snapshotGrants }
+    dependsOn: [snapshots]
   }
 ]
 

@@ -1,7 +1,8 @@
 metadata name = 'Storage'
 metadata description = 'State, artifacts and the functions host, each in an account of its own; shares and a copy in another region when asked for.'
 
-import { AccountNames, House, Identities } from '../../types.bicep'
+import { RetentionDays } from '../../choices.bicep'
+import { AccountNames, House, Identities, Parts } from '../../types.bicep'
 import { roles } from '../../roles.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/
@@ -21,7 +22,7 @@ param redundancy
   | 'Standard_LRS'
 
 @description('Required. Days that a snapshot of each tier, and a line of the audit log, can be neither changed nor deleted.')
-param retentionDays { hourly: int, daily: int, weekly: int, monthly: int, audit: int }
+param retentionDays RetentionDays
 
 @description('Required. Name of the corridor.')
 param queueName string
@@ -46,6 +47,9 @@ param flows bool
 
 @description('Required. Whether Site Recovery passes changes of disks through an account.')
 param recovery bool
+
+@description('Required. Which optional parts are on.')
+param parts Parts
 
 @description('Required. Every identity.')
 param identities Identities
@@ -105,22 +109,36 @@ module records 'records.bicep' = {
         why: 'The watcher on the leader sends nudges to this queue. It can neither read nor write anywhere else.'
       }
     ]
-    keystoreGrants: [
-      {
-        who: 'servers'
-        principalId: identities.servers.principalId
-        role: roles.blobDataContributor
-        why: 'Servers before Nomad 1.9 deposit their root keys here, sealed by a key of the keeper, and fetch them for a restore.'
-      }
-    ]
-    rehearsalGrants: [
-      {
-        who: 'clients'
-        principalId: identities.clients.principalId
-        role: roles.blobDataContributor
-        why: 'The restore drill runs on a client and leaves its verdict here, and nowhere else.'
-      }
-    ]
+    keystoreGrants: !parts.keystore
+      ? []
+      : [
+          {
+            who: 'servers'
+            principalId: identities.servers.principalId
+            role: roles.blobDataContributor
+            why: 'Servers before Nomad 1.9 deposit their root keys here, sealed by a key of the keeper, and fetch them for a restore.'
+          }
+        ]
+    rehearsalGrants: !parts.drill
+      ? []
+      : [
+          {
+            who: 'drill'
+            principalId: identities.drill!.principalId
+            role: roles.blobDataContributor
+            why: 'The restore drill leaves its verdict here, and can write nowhere else.'
+          }
+        ]
+    snapshotGrants: !parts.drill
+      ? []
+      : [
+          {
+            who: 'drill'
+            principalId: identities.drill!.principalId
+            role: roles.blobDataReader
+            why: 'The restore drill reads the snapshot that it rehearses. It can change none.'
+          }
+        ]
     deadLetterGrants: [
       {
         who: 'events'

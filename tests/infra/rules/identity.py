@@ -30,7 +30,7 @@ BUILT_IN = {
 RIGHTS = {
     "keeper": {
         "machines": "resourceGroups/",
-        "joins": "/subnets/clients|/userAssignedIdentities/id-nomad-clients",
+        "joins": "/subnets/clients$|/userAssignedIdentities/id-nomad-(clients|drill)$|/applicationGateways/agw-nomad$",
         "authority": "/vaults/kv-nomad-kpr-",
         "publisher": "/vaults/kv-nomad-(srv|cli|con)-",
         "writes blobs": "state[a-z0-9]{8}/blobServices/default$",
@@ -48,6 +48,10 @@ RIGHTS = {
     "clients": {
         "reads secrets": "/vaults/kv-nomad-cli-[a-z0-9]{8}$",
         "reads blobs": "arti[a-z0-9]{8}$",
+    },
+    "drill": {
+        "reads blobs": "state[a-z0-9]{8}/blobServices/default/containers/snapshots-(hourly|daily|weekly|monthly)$",
+        "wraps and unwraps with a key": "/keys/nomad-snapshots$",
         "writes blobs": "/containers/rehearsals$",
     },
     "consul": {"reads secrets": "/vaults/kv-nomad-con-[a-z0-9]{8}$"},
@@ -144,17 +148,52 @@ def _read_keeper_vault(world: Prediction) -> None:
 
 @rule(_read_keeper_vault)
 def a_machine_reads_one_vault(world: Prediction) -> Iterable[str]:
-    """Each member has one identity; it may read one vault, the one that its knobs name, and no machine reads the keeper's."""
+    """Each member has its role's identity alone; it reads the vault that its knobs name, and none reads the keeper's."""
     readable = {who: where for who, does, where, _ in holders(world) if does == "reads secrets"}
     for member in world.members():
-        identities = list(member["identity"]["userAssignedIdentities"])
-        who = identities[0].rsplit("-", 1)[-1]
-        if len(identities) != 1 or member["identity"]["type"] != "UserAssigned":
-            yield f"{member['name']} has {len(identities)} identities"
+        who, *others = (each.rsplit("-", 1)[-1] for each in member["identity"]["userAssignedIdentities"])
+        rehearses = told(member)["knobs"].get("nodePool") == "rehearsals"
+        if others != (["drill"] if rehearses else []) or member["identity"]["type"] != "UserAssigned":
+            yield f"{member['name']} has the identities of {who} and {others}"
         vault = told(member)["knobs"]["vaultUrl"].removeprefix("https://").split(".", 1)[0]
         if not readable.get(who, "").endswith(f"/{vault}"):
             yield f"{member['name']} is told to read {vault}, but may read {readable.get(who)}"
     yield from (f"{who} reads the vault of the keeper" for who, where in readable.items() if "-kpr-" in where)
+
+
+def _forget_gateway(world: Prediction) -> None:
+    world.resources.remove(next(r for _, does, where, r in holders(world) if does == "joins" and "agw-" in where))
+
+
+@rule(_forget_gateway)
+def the_keeper_may_join_what_pools_point_at(world: Prediction) -> Iterable[str]:
+    """Growing a pool asks for a right at each subnet, identity and gateway that its model names: the keeper has them all."""
+    joined = {where.lower() for who, does, where, _ in holders(world) if (who, does) == ("keeper", "joins")}
+    for pool in world.of(SCALE_SET):
+        profile = json.dumps(pool["properties"]["virtualMachineProfile"]["networkProfile"])
+        named = {each.lower() for each in re.findall(r'"id": "([^"]+)"', profile)}
+        named |= {each.lower() for each in pool["identity"]["userAssignedIdentities"]}
+        for target in sorted(named):
+            if not any(target.startswith(scope) for scope in joined):
+                yield f"{pool['name']} cannot grow: no right at {target}"
+
+
+def _let_clients_open(world: Prediction) -> None:
+    pool = world.one(SCALE_SET, "-general")
+    pool["identity"]["userAssignedIdentities"] |= world.one(SCALE_SET, "-drill")["identity"]["userAssignedIdentities"]
+
+
+@rule(_let_clients_open)
+def only_rehearsals_open_snapshots(world: Prediction) -> Iterable[str]:
+    """Who may read and open snapshots is given to pools of rehearsals only, which share their node pool with no other."""
+    pools = {each["name"]: told(each)["knobs"]["nodePool"] for each in world.of(SCALE_SET)}
+    for pool in world.of(SCALE_SET):
+        opens = any(each.endswith("-drill") for each in pool["identity"]["userAssignedIdentities"])
+        if opens != (pools[pool["name"]] == "rehearsals"):
+            yield f"{pool['name']} of node pool {pools[pool['name']]} {'may' if opens else 'cannot'} open snapshots"
+    for who, does, where, _ in holders(world):
+        if "/containers/snapshots-" in where and who != "drill":
+            yield f"{who} {does} at {where}"
 
 
 @rule(lambda world: world.of(VAULT)[1]["properties"].update(publicNetworkAccess="Enabled"))

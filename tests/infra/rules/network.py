@@ -45,11 +45,15 @@ def _open_ssh(world: Prediction) -> None:
 
 @rule(_open_ssh)
 def nothing_is_open_to_everybody(world: Prediction) -> Iterable[str]:
-    """No inbound rule allows any source, by whatever name; Bastion's own sign-in is the one exception Azure asks for."""
+    """No inbound rule allows any source, by whatever name: neither on a subnet, nor on a side of the function app."""
     for subnet, each in _allowed(world):
-        bastion = subnet == "bastion" and each["name"] == "AllowOperatorHttps" and port_set(each) == {"443"}
-        if not bastion and any(source.lower() in OPEN for source in sources(each)):
+        if any(source.lower() in OPEN for source in sources(each)):
             yield f"{subnet}: {each['name']} is open to {sources(each)}"
+    site = world.one("Microsoft.Web/sites")["properties"]["siteConfig"]
+    for side in ("ipSecurityRestrictions", "scmIpSecurityRestrictions"):
+        if site[f"{side}DefaultAction"] != "Deny":
+            yield f"the function app is open by {side}"
+        yield from (f"the function app lets in {e['ipAddress']}" for e in site[side] if e["ipAddress"].lower() in OPEN)
 
 
 @rule(

@@ -15,7 +15,7 @@ PARTS = {"state": ["blob", "queue"], "arti": ["blob"], "host": ["blob", "queue",
 
 @rule(lambda world: world.of(ACCOUNT)[0]["properties"].update(allowSharedKeyAccess=True))
 def accounts_are_closed_and_keyless(world: Prediction) -> Iterable[str]:
-    """No account key, no public access, TLS 1.2, HTTPS only, encrypted twice, no copies to other tenants."""
+    """No account key, no public access, TLS 1.2, HTTPS only (NFS knows none), encrypted twice, no copies to other tenants."""
     wanted = {
         "allowSharedKeyAccess": False,
         "allowBlobPublicAccess": False,
@@ -27,7 +27,8 @@ def accounts_are_closed_and_keyless(world: Prediction) -> Iterable[str]:
     }
     for account in world.of(ACCOUNT):
         given = account["properties"]
-        yield from (f"{account['name']}: {k} is {given.get(k)}" for k, v in wanted.items() if given.get(k) != v)
+        expected = wanted | {"supportsHttpsTrafficOnly": account.get("kind") != "FileStorage"}
+        yield from (f"{account['name']}: {k} is {given.get(k)}" for k, v in expected.items() if given.get(k) != v)
         if (
             given["networkAcls"]["defaultAction"] != "Deny"
             or not given["encryption"]["requireInfrastructureEncryption"]
@@ -69,6 +70,37 @@ def rarer_snapshots_are_kept_longer(world: Prediction) -> Iterable[str]:
         ]
         if days != sorted(days) or not all(days):
             yield f"{account.rsplit('/', 1)[-1]} keeps its tiers for {days} days"
+
+
+LIFECYCLE = f"{ACCOUNT}/managementPolicies"
+
+
+def _forget_early(world: Prediction) -> None:
+    rules = next(p for p in world.of(LIFECYCLE) if "state" in p["id"])["properties"]["policy"]["rules"]
+    hourly = next(each for each in rules if each["name"] == "forget-swept-hourly")
+    hourly["definition"]["actions"]["version"]["delete"]["daysAfterCreationGreaterThan"] = 1
+
+
+@rule(_forget_early)
+def swept_snapshots_are_forgotten_in_the_end(world: Prediction) -> Iterable[str]:
+    """What the keeper deleted goes for good some time after its immutability ended, in each account; nothing current ever."""
+    for account in {p["id"].split("/blobServices/")[0] for p in world.of(POLICY)}:
+        policy = world.by_id(f"{account}/managementPolicies/default")
+        rules = policy["properties"]["policy"]["rules"] if policy else []
+        for tier in ("hourly", "daily", "weekly", "monthly"):
+            container = f"{account}/blobServices/default/containers/snapshots-{tier}"
+            kept = _policies(world).get(container, {}).get("immutabilityPeriodSinceCreationInDays", 0)
+            actions = [r["definition"]["actions"] for r in rules if _about(r, f"snapshots-{tier}/")]
+            days = [a["version"]["delete"]["daysAfterCreationGreaterThan"] for a in actions if "version" in a]
+            if len(days) != 1 or days[0] <= kept:
+                yield f"{container} keeps what was swept for {days or 'ever'} days, and what is immutable for {kept}"
+            if any("delete" in each.get("baseBlob", {}) for each in actions):
+                yield f"{container} loses snapshots that nobody swept"
+
+
+def _about(policy: dict[str, Any], blob: str) -> bool:
+    """Whether a lifecycle rule reaches blobs of that prefix."""
+    return any(blob.startswith(prefix) for prefix in policy["definition"]["filters"]["prefixMatch"])
 
 
 def _forget_versions(world: Prediction) -> None:
