@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from lab.consul.acl import Caller, DeniedError
+from lab.consul.answers import NO_PATH, left_out_mark, of_json, plain
 from lab.consul.archive import pack, unpack
 from lab.consul.state import Record, State, Table
 from lab.http import Response, Tls, serve
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 MANAGEMENT = "0f0e0d0c-0000-4000-8000-00000000c0de"
 TERM = 2
-NO_PATH = "Invalid URL path: not a recognized HTTP API endpoint\n"
 LISTS: Mapping[str, tuple[Table, str, str]] = {
     "/v1/catalog/nodes": (Table.NODES, "node", "Node"),
     "/v1/session/list": (Table.SESSIONS, "session", "Node"),
@@ -125,22 +125,22 @@ class ConsulLab:
             try:
                 return self._answer(request)
             except DeniedError as exc:
-                return _plain(403, str(exc))
+                return plain(403, str(exc))
             except NoLeaderError:
-                return _plain(500, "No cluster leader")
+                return plain(500, "No cluster leader")
 
     def _answer(self, request: Request) -> Response:
         path = request.path
         if path == "/v1/status/leader":
-            return _json(self.leader)
+            return of_json(self.leader)
         if path == "/v1/status/peers":
-            return _json([self.leader] if self.leader else [])
+            return of_json([self.leader] if self.leader else [])
         if path == "/v1/snapshot":
             return self._snapshot(request)
         if path in {"/v1/agent/members", "/v1/agent/self"}:
             return self._agent(path, self._caller(request))
         if not path.startswith(("/v1/catalog/", "/v1/session/", "/v1/acl/", "/v1/kv/")):
-            return _plain(404, NO_PATH)
+            return plain(404, NO_PATH)
         if not self.leader:
             raise NoLeaderError
         caller = self._caller(request)
@@ -156,7 +156,7 @@ class ConsulLab:
             refused = f"method {request.method} not allowed".encode()
             return Response(405, {"Allow": "OPTIONS,GET,PUT", "Content-Type": "text/plain; charset=utf-8"}, refused)
         if request.query.get("dc", self.datacenter) != self.datacenter:
-            return _plain(500, "No path to datacenter")
+            return plain(500, "No path to datacenter")
         if not self.leader:
             raise NoLeaderError
         self._caller(request).require("acl", "write")
@@ -174,7 +174,7 @@ class ConsulLab:
         try:
             restored = unpack(body)
         except DamagedError as exc:
-            return _plain(500, str(exc))
+            return plain(500, str(exc))
         restored.index = max(self.state.index, restored.index) + 1
         self.state = restored
         self.state.begin_to_lead(self.management)
@@ -186,11 +186,11 @@ class ConsulLab:
         if path == "/v1/agent/self":
             caller.require("agent", "read", self.name)
             config = {"Datacenter": self.datacenter, "NodeName": self.name, "Server": True, "Version": self.version}
-            return _json({"Config": config})
+            return of_json({"Config": config})
         tags = {"build": f"{self.version}:", "dc": self.datacenter, "port": "8300", "role": "consul"}
         members = [{"Name": self.name, "Addr": self.address, "Port": 8301, "Tags": tags, "Status": 1}]
         seen = [member for member in members if caller.may("node", "read", self.name)]
-        return _json(seen, _filtered(caller, len(seen) < len(members)))
+        return of_json(seen, left_out_mark(caller, len(seen) < len(members)))
 
     def _read(self, request: Request, caller: Caller) -> Response:
         path = request.path
@@ -202,7 +202,7 @@ class ConsulLab:
         if path == "/v1/catalog/services":
             return self._services(caller)
         if path == "/v1/acl/token/self":
-            return _json(caller.token, self._marks(Table.TOKENS))
+            return of_json(caller.token, self._marks(Table.TOKENS))
         if path in ACL_LISTS:
             caller.require("acl", "read")
             rows = [{k: v for k, v in row.items() if k not in UNLISTED} for row in self.state.rows(ACL_LISTS[path])]
@@ -211,7 +211,7 @@ class ConsulLab:
             return self._listed(rows, ACL_LISTS[path], caller)
         if path.startswith("/v1/kv/"):
             return self._key(request, caller)
-        return _plain(404, NO_PATH)
+        return plain(404, NO_PATH)
 
     def _services(self, caller: Caller) -> Response:
         rows = self.state.rows(Table.SERVICES)
@@ -237,7 +237,7 @@ class ConsulLab:
         return self._listed([found], Table.KEYS, caller)
 
     def _listed(self, rows: object, table: Table, caller: Caller, *, filtered: bool = False) -> Response:
-        return _json(rows, self._marks(table) | _filtered(caller, filtered))
+        return of_json(rows, self._marks(table) | left_out_mark(caller, filtered))
 
     def _marks(self, table: Table) -> dict[str, str]:
         index = str(self.state.changed.get(table, 1))
@@ -254,27 +254,27 @@ class ConsulLab:
             caller.require("key", "write", name)
             value = base64.b64encode(request.body).decode()
             self.state.put(Table.KEYS, name, {"LockIndex": 0, "Key": name, "Flags": 0, "Value": value})
-            return _json(True)
+            return of_json(True)
         given = json.loads(request.body or b"{}")
         if path == "/v1/session/create":
             return self._session(given, caller)
         if path == "/v1/acl/bootstrap":
-            return _plain(403, "Permission denied: ACL bootstrap no longer allowed (reset index: 6)")
+            return plain(403, "Permission denied: ACL bootstrap no longer allowed (reset index: 6)")
         caller.require("acl", "write")
         makers: dict[str, Callable[[Record], Record]] = {
             "/v1/acl/policy": self.state.put_policy,
             "/v1/acl/token": self.state.put_token,
             "/v1/acl/auth-method": self._method,
         }
-        return _json(makers[path](given)) if path in makers else _plain(404, NO_PATH)
+        return of_json(makers[path](given)) if path in makers else plain(404, NO_PATH)
 
     def _remove(self, path: str, caller: Caller) -> Response:
         kind, _, key = path.removeprefix("/v1/").rpartition("/")
         if kind != "acl/token":
-            return _plain(404, NO_PATH)
+            return plain(404, NO_PATH)
         caller.require("acl", "write")
         self.state.remove(Table.TOKENS, [key])
-        return _json(True)
+        return of_json(True)
 
     def _session(self, given: Record, caller: Caller) -> Response:
         node = given.get("Node", self.name)
@@ -284,22 +284,8 @@ class ConsulLab:
         checks = {"NodeChecks": given.get("NodeChecks", []), "ServiceChecks": None}
         behaviour = {"Behavior": given.get("Behavior", "release"), "TTL": given.get("TTL", "")}
         self.state.put(Table.SESSIONS, ident, {**record, **behaviour, **checks})
-        return _json({"ID": ident})
+        return of_json({"ID": ident})
 
     def _method(self, given: Record) -> Record:
         record = {"Name": given["Name"], "Type": given["Type"], "Config": given.get("Config", {})}
         return self.state.put(Table.METHODS, given["Name"], record)
-
-
-def _filtered(caller: Caller, left_out: bool) -> dict[str, str]:
-    """What a token may not see is left out, and a header says so; to nobody without a token."""
-    return {"X-Consul-Results-Filtered-By-Acls": "true"} if left_out and not caller.anonymous else {}
-
-
-def _json(document: object, headers: Mapping[str, str] | None = None) -> Response:
-    body = json.dumps(document, separators=(",", ":")).encode()
-    return Response(200, {"Content-Type": "application/json", **(headers or {})}, body)
-
-
-def _plain(status: int, text: str) -> Response:
-    return Response(status, {"Content-Type": "text/plain; charset=utf-8"}, text.encode())
