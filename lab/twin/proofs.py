@@ -78,6 +78,20 @@ def becomes_member(machine: Machine, report: Report, units: tuple[str, ...]) -> 
     )
 
 
+def looks_for_certificates(machine: Machine, report: Report) -> None:
+    """The timer's command finds nothing newer, changes nothing, and fails at nothing in its locked-down unit."""
+    done = machine.succeeds("systemctl", "start", "keeper-refresh.service")
+    said = [line for line in program_said(machine) if line.get("event") == "node.refreshed"]
+    holds = done and not said
+    report.check(f"{machine.blueprint.short} looks for newer certificates and finds none", f"{said or ''}", holds=holds)
+
+
+def nothing_failed(machine: Machine, report: Report) -> None:
+    """No unit has failed since the boot, whatever was done to the machine."""
+    failed = machine.run("systemctl", "--failed", "--no-legend", "--plain").split("\n")[0]
+    report.check(f"no unit has failed on {machine.blueprint.short} in all this", failed, holds=not failed)
+
+
 def second_boot_changes_nothing(machine: Machine, report: Report, *, drained: bool = False) -> None:
     """Power off, power on: the same files, the same units, a member again.
 

@@ -80,6 +80,9 @@ def prove(world: World, report: Report) -> None:
     if world.nomad:
         between.takes_work(world, report, client)
     proofs.refuses_a_forged_release(world, servers[0], report)
+    for machine in (client, servers[0]):
+        proofs.looks_for_certificates(machine, report)
+        proofs.nothing_failed(machine, report)
     proofs.preemption_drains(world, client, report)
 
 
