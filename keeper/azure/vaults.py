@@ -77,9 +77,8 @@ class AudienceVault:
         """See the port."""
         try:
             asked = self._begin(name, common_name, life)
-        except Changed:  # one is under way, begun by a tick that was cut
-            with in_our_words(f"read the request of the certificate {name} in {self._url}"):
-                asked = self._certificates.get_certificate_operation(name).csr
+        except Changed as exc:
+            asked = self._begun(name, exc)
         if not asked:
             raise Permanent(f"{self._url} gives no signing request for {name}")
         return bytes(asked)
@@ -109,6 +108,14 @@ class AudienceVault:
         with in_our_words(f"begin the certificate {name} in {self._url}"):
             begun: Any = self._certificates.begin_create_certificate(name, policy).result()
         return begun.csr
+
+    def _begun(self, name: str, conflict: Changed) -> bytes | None:
+        """The request of a certificate that is under way, begun by a tick that was cut; without one, the conflict is another matter."""
+        try:
+            with in_our_words(f"read the request of the certificate {name} in {self._url}"):
+                return self._certificates.get_certificate_operation(name).csr
+        except Gone:
+            raise Permanent(str(conflict)) from conflict
 
     def merge(self, name: str, chain: Sequence[bytes]) -> None:
         """See the port."""

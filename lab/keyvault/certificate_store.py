@@ -92,6 +92,7 @@ class CertificateStore:
         held = self._pending.get(call.name.lower())
         if held and held.status == "inProgress":
             raise VaultError(409, "Forbidden", IN_PROGRESS)
+        self.shelf.refuse_deleted(call.name)
         body = call.body()
         policy = building.with_defaults(body.get("policy") or self._last_policy(call.name), epoch(self._now()))
         key = self._key_for(call.name, policy)

@@ -79,13 +79,17 @@ class Shelf[T]:
 
     def add(self, name: str, content: T, body: Mapping[str, Any], **more: Any) -> Version[T]:  # noqa: ANN401 - fields of Version
         """Put a new version on top; a conflict while the name lies in the bin."""
-        self._sweep()
-        if name.lower() in self._bin:
-            raise deleted_but_recoverable(self.kind, name)
+        self.refuse_deleted(name)
         version = Version(name, content, self._now(), self._now(), **more)
         version.change(body, self._now())
         self._things.setdefault(name.lower(), []).append(version)
         return version
+
+    def refuse_deleted(self, name: str) -> None:
+        """Raise the conflict that a name in the bin makes."""
+        self._sweep()
+        if name.lower() in self._bin:
+            raise deleted_but_recoverable(self.kind, name)
 
     def get(self, name: str, version: str = "") -> Version[T]:
         """Return that version, or the newest."""

@@ -275,6 +275,20 @@ def test_a_copy_that_somebody_spoilt_is_mended(room):
     assert room.value(Audience.CLIENTS, BUNDLE) == room.value(Audience.KEEPER, BUNDLE)
 
 
+def test_a_certificate_that_somebody_deleted_is_left_to_a_person_and_all_else_goes_on(room):
+    room.tick()
+    room.clock.advance(timedelta(days=61))
+    vault = room.vaults[Audience.CLIENTS]
+    for store in (vault.certificates, vault.secrets, vault.keys):
+        store.shelf.delete("nomad-agent-tls")
+
+    with pytest.raises(Permanent, match="deleted but recoverable"):
+        room.tick()
+
+    renewed = x509.load_pem_x509_certificate(room.value(Audience.CLIENTS, "consul-agent-tls").encode())
+    assert renewed.not_valid_after_utc > room.clock() + timedelta(days=80)
+
+
 def test_a_lease_that_another_tick_holds_is_waited_for(room):
     with room.leases.hold("certificates"), pytest.raises(LostLease):
         room.tick(Kind.EVENT)
