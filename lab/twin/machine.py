@@ -167,7 +167,7 @@ class Machine:
         self._process.wait(10)
         self._process, self._leader = None, 0
         for group in self._groups():
-            _remove_group(group)
+            remove_group(group)
 
     def _groups(self) -> list[Path]:
         """Groups of its own, or the first processes of two machines would take each other's for theirs."""
@@ -237,7 +237,7 @@ class Machine:
         target.write_text(text, encoding="utf-8")
 
 
-def _remove_group(group: Path) -> None:
+def remove_group(group: Path) -> None:
     """Remove a control group with everything below it; one whose processes are still ending stays until the next run."""
     for folder, _, _ in os.walk(group, topdown=False):
         with contextlib.suppress(OSError):

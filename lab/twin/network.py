@@ -44,7 +44,6 @@ class Network:
     gateways: set[str] = field(default_factory=set)
 
     def __enter__(self) -> Self:
-        remove_leftovers()
         try:
             self._add(ROUTER)
             kernel(
@@ -97,9 +96,10 @@ def kernel(namespace: str, *settings: str) -> None:
     sh("ip", "netns", "exec", namespace, "sysctl", "-qw", *(f"net.ipv4.{each}" for each in settings))
 
 
-def remove_leftovers() -> None:
-    """Remove namespaces of a run that was killed; the caller holds the lock, so none of them is in use."""
-    for line in sh("ip", "netns", "list").splitlines():
-        name = line.split()[0]
-        if name.startswith(PREFIX):
-            succeeds("ip", "netns", "del", name)
+def remove_namespaces() -> list[str]:
+    """Remove every namespace that bears a twin's name; return them."""
+    names = [line.split()[0] for line in sh("ip", "netns", "list").splitlines()]
+    ours = [name for name in names if name.startswith(PREFIX)]
+    for name in ours:
+        succeeds("ip", "netns", "del", name)
+    return ours

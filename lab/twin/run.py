@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lab.twin import between, proofs
 from lab.twin.image import BUILD
+from lab.twin.leftovers import remove_leftovers
 from lab.twin.report import Broken, Report
 from lab.twin.rules import nftables
 from lab.twin.shell import CommandFailed
@@ -38,6 +39,8 @@ def run() -> int:
     with (BUILD / "lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
+            if found := remove_leftovers():
+                report.note(f"removed what a killed run had left: {len(found)} things, such as {found[0]}")
             with World(real_nomad()) as world:
                 prove(world, report)
         except (Broken, Cut, CommandFailed, KeyboardInterrupt) as problem:
