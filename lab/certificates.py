@@ -50,15 +50,10 @@ if TYPE_CHECKING:
 NOBODY = "00000000-0000-0000-0000-000000000000"
 KEEPER = Principal("aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-0000000000f1", "keeper")
 CA_KEY = "nomad-ca"
-SECRETS = tuple(
-    f"Microsoft.KeyVault/vaults/secrets/{each}"
-    for each in ("readMetadata/action", "getSecret/action", "setSecret/action")
-)
-AUTHORITY = (*SECRETS, *(f"Microsoft.KeyVault/vaults/keys/{each}" for each in ("read", "sign/action", "rotate/action")))
-PUBLISHER = (
-    *SECRETS,
-    *(f"Microsoft.KeyVault/vaults/certificates/{each}" for each in ("read", "create/action", "update/action")),
-)
+VAULTS = "Microsoft.KeyVault/vaults"
+SECRETS = (f"{VAULTS}/secrets/getSecret/action", f"{VAULTS}/secrets/setSecret/action")
+AUTHORITY = (*SECRETS, f"{VAULTS}/keys/read", f"{VAULTS}/keys/sign/action", f"{VAULTS}/keys/rotate/action")
+PUBLISHER = (*SECRETS, f"{VAULTS}/certificates/read", f"{VAULTS}/certificates/create/action")
 """What the template's roles allow the keeper, as far as this controller goes (`bicep/modules/security/keeperRoles.bicep`)."""
 
 BASE = Settings(

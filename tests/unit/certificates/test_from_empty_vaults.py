@@ -19,7 +19,7 @@ from keeper.core.messages import Kind
 from keeper.core.wanted_certificates import BUNDLE
 from keeper.errors import LostLease, Permanent
 from lab.azure.tokens import Tenant
-from lab.certificates import BASE, KEEPER, VaultRoom
+from lab.certificates import AUTHORITY, BASE, KEEPER, PUBLISHER, VaultRoom
 from lab.clock import FakeClock
 from lab.keyvault.errors import throttled
 
@@ -241,6 +241,13 @@ def test_a_right_that_is_missing_in_one_vault_keeps_nobody_else_waiting(room):
 
     assert "servers/nomad-agent-tls" in written(room)
     assert not any(name.startswith("clients/") for name in written(room))
+
+
+def test_it_works_with_just_the_rights_that_the_template_grants(pytestconfig):
+    """The vaults of these tests refuse everything else."""
+    template = (pytestconfig.rootpath / "bicep" / "modules" / "security" / "keeperRoles.bicep").read_text()
+
+    assert [action for action in {*AUTHORITY, *PUBLISHER} if f"'{action}'" not in template] == []
 
 
 def test_a_busy_vault_is_no_failure_of_the_timer(room):
