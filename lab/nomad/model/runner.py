@@ -91,13 +91,14 @@ class Runner:
             self._states[name] = events.shutdown_delay(self._states[name], self._now(), own, skipped=in_a_hurry)
         delay = 0 if in_a_hurry else self._group_delay + own
         if delay:
-            self._at(delay, ("kill", name), lambda: (self._kill(name), self._tell()))
+            self._at(delay, ("kill", name), lambda: self._kill(name))
         else:
             self._kill(name)
 
     def _kill(self, name: str) -> None:
         self._states[name] = events.killing(self._states[name], self._now(), self._tasks[name]["KillTimeout"])
         self._at(self._workloads[name].stops_in, ("killed", name), lambda: self._killed(name))
+        self._tell()
 
     def abandon(self) -> None:
         """Forget everything that was to happen: the client is gone."""
