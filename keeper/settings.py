@@ -126,7 +126,7 @@ class SnapshotSettings:
     consul_token_secret: Annotated[str, Setting("CONSUL_TOKEN_SECRET", pattern=r"[0-9A-Za-z-]{1,127}")] = (
         "consul-snapshot-token"  # noqa: S105 -- a name
     )
-    """Name of the Key Vault secret with a Consul management token; Consul gives snapshots to no lesser one."""
+    """Name of the Key Vault secret with a Consul token that has acl = "write" and may read all else, as a management token does."""
 
     consul_ca_secret: Annotated[str, Setting("CONSUL_CA_SECRET", pattern=r"[0-9A-Za-z-]{1,127}")] = "consul-ca-bundle"  # noqa: S105 -- a name
     """Name of the Key Vault secret with the CA bundle (PEM) that Consul's certificates are verified with."""

@@ -3,7 +3,6 @@
 Needs a `consul` binary (`CONSUL_BIN`, or `consul` on PATH). It is ended by its id, and its files are removed.
 """
 
-# ruff: noqa: TID251 -- it waits for a real process, on real time, and is told by the environment where that lies
 
 from __future__ import annotations
 
