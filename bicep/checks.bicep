@@ -77,23 +77,59 @@ func poolProblems(pools ClientPool[], clients string, known string[]) string[] =
       pool =>
         'clientPools: pool ${pool.name} shares the nodePool ${pool.?nodePool ?? 'default'} with a pool of rehearsals; give it another, or rehearsals: true'
     ),
+    map(
+      filter(pools, pool => !only(pool.name, 'abcdefghijklmnopqrstuvwxyz0123456789-')),
+      pool => 'clientPools: the name ${pool.name} must be lower-case letters, digits and hyphens'
+    ),
+    map(
+      filter(pools, pool => !only(pool.?price ?? '0', '0123456789.')),
+      pool => 'clientPools: price ${pool.?price ?? ''} of pool ${pool.name} must be a decimal number such as 0.115'
+    ),
     empty(pools) ? ['clientPools must name at least one pool'] : [],
     reduce(map(pools, pool => pool.max), 0, (sum, most) => int(sum) + int(most)) > number(parseCidr(clients).broadcast) - number(parseCidr(clients).network) - 4
       ? ['subnets.clients (${clients}) is too small for the max of all clientPools together']
       : []
   )
 
+@description('Whether a text consists of the given characters alone.')
+func only(text string, characters string) bool =>
+  empty(filter(range(0, length(text)), index => !contains(characters, substring(text, index, 1))))
+
+@description('Whether a text is an IPv4 prefix that names somebody: /8 or longer.')
+func somebody(source string) bool =>
+  only(source, '0123456789./') && length(split(split(source, '/')[0], '.')) == 4 && !startsWith(source, '0.') && !contains(
+    ['', '0', '1', '2', '3', '4', '5', '6', '7'],
+    contains(source, '/') ? last(split(source, '/')) : '32'
+  )
+
 @export()
 @description('Doors that stand open to everybody, or that nobody can reach.')
-func accessProblems(access string, operatorSources string[], gatewaySources string[]) string[] =>
+func accessProblems(access string, operatorSources string[], gatewaySources string[], applicationPorts string[]) string[] =>
   concat(
     access == 'JumpBox' && empty(operatorSources)
       ? ['operatorSources must name where people sit when access is JumpBox']
       : [],
-    contains(operatorSources, '0.0.0.0/0') ? ['operatorSources must not be open to everybody (0.0.0.0/0)'] : [],
-    contains(gatewaySources, '0.0.0.0/0')
-      ? ['applicationGateway.sources must not be open to everybody (0.0.0.0/0)']
-      : []
+    map(
+      filter(operatorSources, source => !somebody(source)),
+      source => 'operatorSources must not be open to everybody (${source}): give IPv4 prefixes of /8 or longer'
+    ),
+    map(
+      filter(gatewaySources, source => !somebody(source)),
+      source =>
+        'applicationGateway.sources must not be open to everybody (${source}): give IPv4 prefixes of /8 or longer'
+    ),
+    map(
+      filter(applicationPorts, port => empty(port) || !only(port, '0123456789-')),
+      port => 'applicationPorts: ${port} is neither a port nor a range such as 9000-9100'
+    )
+  )
+
+@export()
+@description('Second regions that are the first.')
+func regionProblems(location string, copyLocation string, recovery string) string[] =>
+  concat(
+    copyLocation == location ? ['copyLocation (${copyLocation}) must be another region than location'] : [],
+    recovery == location ? ['backup.recovery.location (${recovery}) must be another region than location'] : []
   )
 
 @description('Whether a text is digits alone.')

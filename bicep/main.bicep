@@ -8,6 +8,7 @@ import {
   mirrorProblems
   placementProblems
   poolProblems
+  regionProblems
   releaseProblems
   retentionProblems
   subnetProblems
@@ -163,7 +164,8 @@ var problems = concat(
   subnetProblems(addressPrefix, subnets),
   poolProblems(clientPools, subnets.clients, objectKeys(loadJsonContent('sizes.json'))),
   placementProblems(placement, zones, clientPools, serverDisk),
-  accessProblems(access, operatorSources, applicationGateway.?sources ?? []),
+  accessProblems(access, operatorSources, applicationGateway.?sources ?? [], applicationPorts),
+  regionProblems(location, copyLocation, backup.?recovery.?location ?? ''),
   releaseProblems(releases),
   mirrorProblems(releases.?mirror),
   retentionProblems(retentionDays),

@@ -63,6 +63,25 @@ CASES = {
     "a resource group without its fellows": ("param resourceGroups = { network: 'rg-a', compute: 'rg-b' }", "storage"),
     "a jump box that nobody may reach": ("param access = 'JumpBox'", "operatorSources must name where people sit"),
     "operators from everywhere": ("param operatorSources = ['0.0.0.0/0']", "operatorSources must not be open"),
+    "operators by a tag": (
+        "param operatorSources = ['Internet']",
+        r"operatorSources must not be open to everybody \(Internet\)",
+    ),
+    "operators of half the world": ("param operatorSources = ['128.0.0.0/1']", "operatorSources must not be open"),
+    "operators of every address of IPv6": ("param operatorSources = ['::/0']", "operatorSources must not be open"),
+    "every port for workloads": (
+        "param applicationPorts = ['*']",
+        r"applicationPorts: \* is neither a port nor a range",
+    ),
+    "a copy beside the original": ("param copyLocation = 'westeurope'", "copyLocation .* must be another region"),
+    "a pool named in capitals": (
+        "param clientPools = [{ name: 'Big_Pool', min: 0, max: 1 }]",
+        "clientPools: the name Big_Pool must be lower-case",
+    ),
+    "a price in words": (
+        "param clientPools = [{ name: 'big', min: 0, max: 1, price: 'cheap' }]",
+        "clientPools: price cheap of pool big must be a decimal number",
+    ),
     "an open gateway": (
         "param applicationGateway = { hostName: 'a', sources: ['0.0.0.0/0'], certificateSecretId: 's', backendPort: 1 }",
         "applicationGateway.sources must not be open",
