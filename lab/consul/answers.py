@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from lab.consul.state import Table
 from lab.http import Response
 
 if TYPE_CHECKING:
@@ -13,6 +14,18 @@ if TYPE_CHECKING:
     from lab.consul.acl import Caller
 
 NO_PATH = "Invalid URL path: not a recognized HTTP API endpoint\n"
+LISTS: Mapping[str, tuple[Table, str, str]] = {
+    "/v1/catalog/nodes": (Table.NODES, "node", "Node"),
+    "/v1/session/list": (Table.SESSIONS, "session", "Node"),
+}
+ACL_LISTS = {
+    "/v1/acl/tokens": Table.TOKENS,
+    "/v1/acl/policies": Table.POLICIES,
+    "/v1/acl/roles": Table.ROLES,
+    "/v1/acl/auth-methods": Table.METHODS,
+}
+UNLISTED = ("Rules", "Config")
+"""Lists do not show the rules of policies, nor how auth methods are configured."""
 
 
 def left_out_mark(caller: Caller, left_out: bool) -> dict[str, str]:

@@ -3,7 +3,6 @@
 Needs a `consul` binary (`CONSUL_BIN`, or `consul` on PATH). It is ended by its id, and its files are removed.
 """
 
-
 from __future__ import annotations
 
 import json

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from lab.consul.acl import Caller, DeniedError
-from lab.consul.answers import NO_PATH, left_out_mark, of_json, plain
+from lab.consul.answers import ACL_LISTS, LISTS, NO_PATH, UNLISTED, left_out_mark, of_json, plain
 from lab.consul.archive import pack, unpack
 from lab.consul.state import Record, State, Table
 from lab.http import Response, Tls, serve
 from lab.unpacking import DamagedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from lab.ca import Authority, Leaf
@@ -29,18 +29,6 @@ if TYPE_CHECKING:
 
 MANAGEMENT = "0f0e0d0c-0000-4000-8000-00000000c0de"
 TERM = 2
-LISTS: Mapping[str, tuple[Table, str, str]] = {
-    "/v1/catalog/nodes": (Table.NODES, "node", "Node"),
-    "/v1/session/list": (Table.SESSIONS, "session", "Node"),
-}
-ACL_LISTS = {
-    "/v1/acl/tokens": Table.TOKENS,
-    "/v1/acl/policies": Table.POLICIES,
-    "/v1/acl/roles": Table.ROLES,
-    "/v1/acl/auth-methods": Table.METHODS,
-}
-UNLISTED = ("Rules", "Config")
-"""Lists do not show the rules of policies, nor how auth methods are configured."""
 
 
 class NoLeaderError(Exception):

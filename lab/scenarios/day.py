@@ -13,6 +13,7 @@ from lab.azure.model.faults import Fault, FaultKind
 from lab.deployment import Deployment
 from lab.membership import NodeShape
 from lab.pools import LabPool
+from lab.scenarios.load import cpu_alert, service_job
 from lab.scenarios.stage import MissedError, Stage
 
 if TYPE_CHECKING:
@@ -159,34 +160,7 @@ class Day:
 
     def _job(self, name: str, count: int, *, healthy: float = 0.5) -> float:
         """Register a service of `count` equal allocations; returns when that was."""
-        group = {
-            "Name": "work",
-            "Count": count,
-            "Migrate": {
-                "MaxParallel": 1,
-                "HealthCheck": "task_states",
-                "MinHealthyTime": int(healthy * 1e9),
-                "HealthyDeadline": int(60e9),
-            },
-            "Update": {
-                "MinHealthyTime": int(0.2e9),
-                "HealthyDeadline": int(60e9),
-                "ProgressDeadline": int(120e9),
-                "MaxParallel": 10,
-            },
-            "RestartPolicy": {"Attempts": 0, "Mode": "fail"},
-            "EphemeralDisk": {"SizeMB": 50},
-            "Tasks": [
-                {
-                    "Name": "sleep",
-                    "Driver": "raw_exec",
-                    "Config": {"command": "/bin/sleep", "args": ["3600"]},
-                    "Resources": {"CPU": 1000, "MemoryMB": 256},
-                    "LogConfig": {"MaxFiles": 1, "MaxFileSizeMB": 1},
-                }
-            ],
-        }
-        job = {"ID": name, "Name": name, "Type": "service", "Datacenters": ["*"], "TaskGroups": [group]}
+        job = service_job(name, count, healthy)
         self._lab.nomad.request("PUT", "/v1/jobs", {"Job": job})
         self._stage.say("load", f"job {name} wants {count} times 1000 MHz")
         return time.monotonic()
@@ -265,48 +239,6 @@ class Day:
             self._last = max(self._last or "", record["at"])
 
     _last: str | None = None
-
-
-def cpu_alert(subscription: str, scale_set: str, condition: str) -> dict[str, Any]:
-    """A metric alert in the common alert schema (https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-common-schema)."""
-    target = f"/subscriptions/{subscription}/resourcegroups/rg-lab/providers/microsoft.compute/virtualmachinescalesets/{scale_set}"
-    alert = f"/subscriptions/{subscription}/providers/Microsoft.AlertsManagement/alerts/7d1e0f6a-0000-4000-8000-000000000001"
-    now = time.strftime("%Y-%m-%dT%H:%M:%S.0000000Z", time.gmtime())
-    essentials = {
-        "alertId": alert,
-        "alertRule": "pool-cpu-high",
-        "severity": "Sev2",
-        "signalType": "Metric",
-        "monitorCondition": condition,
-        "monitoringService": "Platform",
-        "alertTargetIDs": [target],
-        "configurationItems": [scale_set],
-        "originAlertId": f"{subscription}_rg-lab_microsoft.insights_metricalerts_pool-cpu-high",
-        "firedDateTime": now,
-        "description": "",
-        "essentialsVersion": "1.0",
-        "alertContextVersion": "1.0",
-    }
-    if condition == "Resolved":
-        essentials["resolvedDateTime"] = now
-    criterion = {
-        "metricName": "Percentage CPU",
-        "metricNamespace": "Microsoft.Compute/virtualMachineScaleSets",
-        "operator": "GreaterThan",
-        "threshold": "80",
-        "timeAggregation": "Average",
-        "dimensions": [],
-        "metricValue": 93.1,
-    }
-    context = {
-        "properties": None,
-        "conditionType": "SingleResourceMultipleMetricCriteria",
-        "condition": {"windowSize": "PT5M", "allOf": [criterion]},
-    }
-    return {
-        "schemaId": "azureMonitorCommonAlertSchema",
-        "data": {"essentials": essentials, "alertContext": context, "customProperties": None},
-    }
 
 
 def play(path: Path) -> int:
