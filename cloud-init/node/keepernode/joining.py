@@ -40,7 +40,11 @@ def join(machine: Machine, told: Told, here: Here, agent: Agent) -> Outcome:
 
 
 def renew(machine: Machine, told: Told, here: Here, agent: Agent) -> Outcome:
-    """Take over the certificate and the CA bundle that Key Vault holds now, one server at a time; nothing when the same."""
+    """Take over the certificate and the CA bundle that Key Vault holds now, one server at a time; nothing when the same.
+
+    The others are judged by the new CAs: a machine that was away while the CA changed knows no other way to believe them. An
+    agent that is not believed itself, as all are whose certificates ended while the cluster was off, waits for nobody.
+    """
     vault_url = told.knobs.vault_url
     bundle = vaulted.read_secret(machine, vault_url, vaulted.CA_BUNDLE)
     trio = split_pem(vaulted.read_secret(machine, vault_url, agent.certificate).text, bundle.text)
@@ -48,8 +52,8 @@ def renew(machine: Machine, told: Told, here: Here, agent: Agent) -> Outcome:
     if used is not None and used.endswith(f"/{trio.digest()}"):
         return Outcome()
     folder = stage(machine, agent.service, trio)
-    if is_active(machine, agent.unit):
-        why = why_not_now(machine, agent, here.name)
+    if is_active(machine, agent.unit) and is_well(machine, agent, "127.0.0.1"):
+        why = why_not_now(machine, agent, here.name, folder)
         if why is not None:
             return Outcome(pending=[f"the new certificate of {agent.service.name} waits for {why}"])
     take_over(machine, agent.service, trio, folder)

@@ -43,8 +43,11 @@ def own_index(peers: Sequence[Peer], name: str) -> int:
     raise Misconfigured(f"servers does not name this machine, {name}; correct the parameters and deploy again")
 
 
-def why_not_now(machine: Machine, agent: Agent, name: str) -> str | None:
-    """Return what forbids disturbing this agent now, None when nothing does."""
+def why_not_now(machine: Machine, agent: Agent, name: str, folder: str = "") -> str | None:
+    """Return what forbids disturbing this agent now, None when nothing does.
+
+    `folder` holds the CAs that the others are believed by; without one it is what this machine uses.
+    """
     if not agent.peers:
         return None
     index = own_index(agent.peers, name)
@@ -52,14 +55,14 @@ def why_not_now(machine: Machine, agent: Agent, name: str) -> str | None:
     if wait:
         return f"its turn in {wait} s (servers take turns)"
     for peer in agent.peers:
-        if peer.name != name and not is_well(machine, agent, peer.address):
+        if peer.name != name and not is_well(machine, agent, peer.address, folder):
             return f"{agent.service.name} on {peer.name} to be well first"
     return None
 
 
-def is_well(machine: Machine, agent: Agent, address: str) -> bool:
-    """Tell whether the agent at `address` says that it serves."""
-    trust = Trust(f"{in_use(agent.service)}/ca.pem", agent.service.expected_name)
+def is_well(machine: Machine, agent: Agent, address: str, folder: str = "") -> bool:
+    """Tell whether the agent at `address` says that it serves; `folder` as in `why_not_now`."""
+    trust = Trust(f"{folder or in_use(agent.service)}/ca.pem", agent.service.expected_name)
     return answers(machine, health_url(agent, address), trust)
 
 

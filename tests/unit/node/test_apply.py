@@ -261,6 +261,41 @@ def test_a_new_certificate_is_taken_over_by_a_reload_in_turn_and_proven(new_mach
     assert run(machine, told(), refresh).changed == []
 
 
+def test_a_server_that_was_away_while_the_ca_changed_believes_the_others_by_the_new_one(new_machine, told, tmp_path):
+    machine = new_machine()
+    settle(machine, told())
+    following = Authority.create(tmp_path / "next", utc_now())
+    leaf = following.issue("leaf", names=["server.global.nomad"])
+    machine.secrets["nomad-ca-bundle"] = following.certificate.read_text()
+    machine.secrets["nomad-agent-tls"] = leaf.key.read_text() + leaf.certificate.read_text()
+    machine.peers_ca = following.certificate.read_text()
+    machine.time = machine.time.replace(minute=9, second=5)
+
+    assert run(machine, told(), refresh).changed == ["certificate of nomad"]
+
+
+def test_a_server_keeps_its_cas_until_the_others_follow(new_machine, told, tmp_path):
+    machine = new_machine()
+    settle(machine, told())
+    machine.peers_ca = machine.secrets["nomad-ca-bundle"]
+    following = Authority.create(tmp_path / "next", utc_now())
+    leaf = following.issue("leaf", names=["server.global.nomad"])
+    machine.secrets["nomad-ca-bundle"] = following.certificate.read_text()
+    machine.secrets["nomad-agent-tls"] = leaf.key.read_text() + leaf.certificate.read_text()
+    machine.time = machine.time.replace(minute=9, second=5)
+
+    assert "to be well first" in run(machine, told(), refresh).pending[0]
+
+
+def test_a_cluster_that_slept_until_every_certificate_ended_wakes_up(new_machine, told, authority):
+    machine = new_machine()
+    settle(machine, told())
+    machine.secrets["nomad-agent-tls"] = authority.pem("server.global.nomad")
+    machine.well, machine.sick_peers = False, {"10.0.10.5", "10.0.10.6"}
+
+    assert run(machine, told(), refresh).changed == ["certificate of nomad"]
+
+
 def test_a_certificate_that_is_not_served_after_a_reload_is_taken_back(new_machine, told, authority):
     machine = new_machine("client")
     settle(machine, told("client"))
