@@ -222,9 +222,8 @@ def contradictions(settings: Settings) -> list[str]:
         )
     if settings.snapshots.copy_blobs and not settings.snapshots.copy_client_id:
         found.append("SNAPSHOT_COPY_CLIENT_ID: expected a client id because SNAPSHOT_COPY_BLOB_URL is set, got nothing")
-    served = settings.certificates
-    if not served.servers_vault and (served.clients_vault or served.consul_vault):
-        found.append("SERVERS_VAULT_URL: expected a URL because another vault of machines is set, got nothing")
+    tokens = (settings.nomad.token_secret, settings.snapshots.nomad_token_secret, settings.restores.token_secret)
+    found += settings.certificates.contradictions(settings.azure.vault, tokens)
     floor = sum(pool.minimum for pool in pools)
     if floor > rules.max_instances:
         found.append(

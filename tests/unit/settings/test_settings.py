@@ -112,3 +112,36 @@ def test_machines_without_servers_are_no_cluster() -> None:
     (problem,) = problems(CLIENTS_VAULT_URL="https://clients.example")
 
     assert problem.startswith("SERVERS_VAULT_URL: expected a URL")
+
+
+def test_who_reads_a_vault_reads_it_alone() -> None:
+    servers = "https://servers.example"
+
+    assert [problem.split(":")[0] for problem in problems(SERVERS_VAULT_URL=GOOD["KEY_VAULT_URL"] + "/")] == [
+        "KEY_VAULT_URL",
+        "SERVERS_VAULT_URL",
+    ]
+    assert problems(SERVERS_VAULT_URL=servers, CLIENTS_VAULT_URL="https://Servers.example/") == [
+        "SERVERS_VAULT_URL: expected a vault of its own, got that of CLIENTS_VAULT_URL",
+        "CLIENTS_VAULT_URL: expected a vault of its own, got that of SERVERS_VAULT_URL",
+    ]
+
+
+def test_the_keepers_token_is_never_written_where_the_management_token_is() -> None:
+    found = problems(SERVERS_VAULT_URL="https://servers.example", RESTORE_NOMAD_TOKEN_SECRET="nomad-keeper-token")
+
+    assert [problem.split(":")[0] for problem in found] == ["NOMAD_TOKEN_SECRET", "RESTORE_NOMAD_TOKEN_SECRET"]
+    assert load({**GOOD, "RESTORE_NOMAD_TOKEN_SECRET": "nomad-keeper-token"}).certificates.servers_vault == ""
+
+
+@pytest.mark.parametrize(
+    "lives",
+    [
+        {"CERTIFICATE_LIFE_SECONDS": 86_400},
+        {"CA_LIFE_SECONDS": 604_800, "CA_OVERLAP_SECONDS": 300_000},
+    ],
+)
+def test_an_overlap_fits_into_the_lives_of_certificates_and_cas(lives: dict[str, int]) -> None:
+    (problem,) = problems(SERVERS_VAULT_URL="https://servers.example", **lives)
+
+    assert problem.startswith("CA_OVERLAP_SECONDS: expected less than")
