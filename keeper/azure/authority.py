@@ -31,11 +31,16 @@ class VaultAuthorities:
         self._credential = credential
         self._transport = {"transport": transport} if transport else {}
 
+    def _options(self) -> dict[str, Any]:
+        from keeper.azure.arm import within_patience  # noqa: PLC0415 -- goes with the SDKs
+
+        return {**PATIENT, "raw_request_hook": within_patience, **self._transport}
+
     @cached_property
     def _keys(self) -> "KeyClient":
         from azure.keyvault.keys import KeyClient  # noqa: PLC0415 -- an SDK, loaded when first used
 
-        return KeyClient(self._vault, self._credential, **PATIENT, **self._transport)
+        return KeyClient(self._vault, self._credential, **self._options())
 
     def newest(self) -> str:
         """See the port."""
@@ -94,7 +99,7 @@ class VaultAuthorities:
 
         from keeper.azure.signing import RemoteKey  # noqa: PLC0415 -- as above
 
-        client = CryptographyClient(key, self._credential, **PATIENT, **self._transport)
+        client = CryptographyClient(key, self._credential, **self._options())
         try:
             yield RemoteKey(key, client)
         finally:

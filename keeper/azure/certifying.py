@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SKEW = timedelta(minutes=5)
 """Certificates begin a little before they are made: machines' clocks differ."""
+P256, P384 = 256, 384
 
 
 def identify(key: "ec.EllipticCurvePublicKey") -> str:
@@ -37,7 +38,7 @@ def make_authority(key: "ec.EllipticCurvePrivateKey", now: datetime, ends: datet
         _builder(name, name, public, now, ends)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(certifies=True), critical=True)
-        .sign(key, hashes.SHA384())
+        .sign(key, _hash_of(key))
     )
     return _authority(made)
 
@@ -67,7 +68,7 @@ def make_leaf(
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), False)
         .add_extension(x509.SubjectAlternativeName(_general(names)), False)
         .add_extension(x509.AuthorityKeyIdentifier(bytes.fromhex(issuer.id), None, None), False)
-        .sign(key, hashes.SHA384())
+        .sign(key, _hash_of(key))
     )
     return [made.public_bytes(Encoding.DER), parent.public_bytes(Encoding.DER)]
 
@@ -136,6 +137,11 @@ def _builder(
         .not_valid_after(ends)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
+
+
+def _hash_of(key: "ec.EllipticCurvePrivateKey") -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512:
+    """The hash that goes with the key's curve: Key Vault signs no other."""
+    return hashes.SHA256() if key.key_size <= P256 else hashes.SHA384() if key.key_size <= P384 else hashes.SHA512()
 
 
 def _usage(*, certifies: bool) -> x509.KeyUsage:

@@ -33,11 +33,16 @@ class VaultDataKeys:
         self._credential = credential
         self._transport = {"transport": transport} if transport else {}
 
+    def _options(self) -> dict[str, Any]:
+        from keeper.azure.arm import within_patience  # noqa: PLC0415 -- goes with the SDKs
+
+        return {**PATIENT, "raw_request_hook": within_patience, **self._transport}
+
     @cached_property
     def _keys(self) -> "KeyClient":
         from azure.keyvault.keys import KeyClient  # noqa: PLC0415 -- an SDK, loaded when first used
 
-        return KeyClient(self._vault, self._credential, **PATIENT, **self._transport)
+        return KeyClient(self._vault, self._credential, **self._options())
 
     def new(self) -> OpenKey:
         """See the port. Wraps with the newest version's public part and lets Key Vault open it again.
@@ -70,7 +75,7 @@ class VaultDataKeys:
         """A client for one key; its connections are closed, but for a transport that was given and is the giver's."""
         from azure.keyvault.keys.crypto import CryptographyClient  # noqa: PLC0415 -- an SDK, loaded when first used
 
-        client = CryptographyClient(key, self._credential, **PATIENT, **self._transport)
+        client = CryptographyClient(key, self._credential, **self._options())
         try:
             yield client
         finally:

@@ -63,7 +63,7 @@ class AudienceVault:
             self._secrets.set_secret(name, value, content_type=kind)
 
     def leaf(self, name: str) -> Leaf | None:
-        """See the port."""
+        """See the port. Whoever reads a version that is disabled is refused: it counts as missing."""
         from keeper.azure import certifying  # noqa: PLC0415 -- loads cryptography when first used
 
         try:
@@ -71,7 +71,9 @@ class AudienceVault:
                 found = self._certificates.get_certificate(name)
         except Gone:
             return None
-        return certifying.read_leaf(bytes(found.cer)) if found.cer else None
+        known = found.properties
+        is_disabled = known is not None and known.enabled is False
+        return certifying.read_leaf(bytes(found.cer)) if found.cer and not is_disabled else None
 
     def request(self, name: str, common_name: str, life: timedelta) -> bytes:
         """See the port."""

@@ -14,14 +14,17 @@ from keepernode.knobs import ConsulMode, Role
 from keepernode.tls import Service, split_pem, stage
 from node_paper import PaperMachine
 
+from keeper.azure.arm import CONNECT_SECONDS, READ_SECONDS
 from keeper.core.certificates import Audience
 from keeper.core.messages import Kind
 from keeper.core.wanted_certificates import BUNDLE
 from keeper.errors import LostLease, Permanent
+from lab.azure.inprocess import InProcessTransport
 from lab.azure.tokens import Tenant
 from lab.certificates import AUTHORITY, BASE, KEEPER, PUBLISHER, VaultRoom
 from lab.clock import FakeClock
 from lab.keyvault.errors import throttled
+from lab.keyvault.key_store import make_key
 
 DEDICATED = replace(
     BASE,
@@ -294,6 +297,43 @@ def test_a_certificate_that_somebody_deleted_is_left_to_a_person_and_all_else_go
 
     renewed = x509.load_pem_x509_certificate(room.value(Audience.CLIENTS, "consul-agent-tls").encode())
     assert renewed.not_valid_after_utc > room.clock() + timedelta(days=80)
+
+
+def test_a_certificate_that_somebody_disabled_is_issued_anew(room):
+    room.tick()
+    before = room.value(Audience.SERVERS, "nomad-agent-tls")
+    vault = room.vaults[Audience.SERVERS]
+    for store in (vault.certificates, vault.secrets):
+        store.shelf.get("nomad-agent-tls").change({"attributes": {"enabled": False}}, room.clock())
+
+    room.tick()
+
+    assert room.value(Audience.SERVERS, "nomad-agent-tls") != before
+
+
+@pytest.mark.parametrize("curve", ["P-256", "P-384", "P-521"])
+def test_a_ca_key_of_any_curve_signs(curve):
+    room = make(replace(BASE, certificates=replace(BASE.certificates, key="our-own")))
+    key = make_key({"kty": "EC", "crv": curve, "key_ops": ["sign", "verify"]})
+    room.vaults[Audience.KEEPER].keys.shelf.add("our-own", key, {})
+
+    room.tick()
+
+    assert written(room) >= {"servers/nomad-agent-tls", "clients/nomad-agent-tls"}
+
+
+def test_no_call_outlasts_a_ticks_patience(room, monkeypatch):
+    waits = []
+
+    def send(self, request, **options):
+        waits.append((options.get("connection_timeout"), options.get("read_timeout")))
+        return sending(self, request, **options)
+
+    sending = InProcessTransport.send
+    monkeypatch.setattr(InProcessTransport, "send", send)
+    room.tick()
+
+    assert set(waits) == {(CONNECT_SECONDS, READ_SECONDS)}
 
 
 def test_a_lease_that_another_tick_holds_is_waited_for(room):
