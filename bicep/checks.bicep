@@ -21,6 +21,38 @@ func inside(inner string, outer string) bool =>
 func longest(subnet string) int =>
   { bastion: 26, firewall: 26, functions: 27, gateway: 26, servers: 28, data: 27, management: 29, clients: 28 }[subnet]
 
+@description('Whether a text is digits alone.')
+func digits(text string) bool =>
+  !empty(text) && empty(filter(range(0, length(text)), index => !contains('0123456789', substring(text, index, 1))))
+
+@description('Whether a text is a whole number up to the given one.')
+func upTo(text string, most int) bool => digits(text) && length(text) < 4 ? int(text) <= most : false
+
+@description('Whether a text is an IPv4 address.')
+func address(text string) bool =>
+  length(split(text, '.')) == 4 && empty(filter(split(text, '.'), part => !upTo(part, 255)))
+
+@description('Whether a text is an IPv4 prefix.')
+func prefix(text string) bool =>
+  length(split(text, '/')) == 2 && address(split(text, '/')[0]) && upTo(last(split(text, '/')), 32)
+
+@description('Whether a text is an IPv4 prefix that begins where its mask says.')
+func network(text string) bool => prefix(text) ? parseCidr(text).network == split(text, '/')[0] : false
+
+@export()
+@description('Prefixes that are none. Nothing else about addresses can be asked before these are right.')
+func prefixProblems(addressPrefix string, subnets Subnets) string[] =>
+  map(
+    filter(
+      concat(
+        [{ name: 'addressPrefix', given: addressPrefix }],
+        map(items(subnets), subnet => { name: 'subnets.${subnet.key}', given: string(subnet.value) })
+      ),
+      each => !network(each.given)
+    ),
+    each => '${each.name} (${each.given}) must be an IPv4 prefix such as 10.0.0.0/16'
+  )
+
 @export()
 @description('Subnets that overlap, that are too small, or that lie outside the network.')
 func subnetProblems(network string, subnets Subnets) string[] =>
@@ -97,14 +129,20 @@ func only(text string, characters string) bool =>
 
 @description('Whether a text is an IPv4 prefix that names somebody: /8 or longer.')
 func somebody(source string) bool =>
-  only(source, '0123456789./') && length(split(split(source, '/')[0], '.')) == 4 && !startsWith(source, '0.') && !contains(
-    ['', '0', '1', '2', '3', '4', '5', '6', '7'],
+  (address(source) || prefix(source)) && !startsWith(source, '0.') && !contains(
+    ['0', '1', '2', '3', '4', '5', '6', '7', '00', '01', '02', '03', '04', '05', '06', '07'],
     contains(source, '/') ? last(split(source, '/')) : '32'
   )
 
 @export()
 @description('Doors that stand open to everybody, or that nobody can reach.')
-func accessProblems(access string, operatorSources string[], gatewaySources string[], applicationPorts string[]) string[] =>
+func accessProblems(
+  access string,
+  operatorSources string[],
+  gatewaySources string[],
+  federatedServers string[],
+  applicationPorts string[]
+) string[] =>
   concat(
     access == 'JumpBox' && empty(operatorSources)
       ? ['operatorSources must name where people sit when access is JumpBox']
@@ -119,6 +157,10 @@ func accessProblems(access string, operatorSources string[], gatewaySources stri
         'applicationGateway.sources must not be open to everybody (${source}): give IPv4 prefixes of /8 or longer'
     ),
     map(
+      filter(federatedServers, source => !somebody(source)),
+      source => 'federation.servers must not be open to everybody (${source}): give IPv4 prefixes of /8 or longer'
+    ),
+    map(
       filter(applicationPorts, port => empty(port) || !only(port, '0123456789-')),
       port => 'applicationPorts: ${port} is neither a port nor a range such as 9000-9100'
     )
@@ -131,10 +173,6 @@ func regionProblems(location string, copyLocation string, recovery string) strin
     copyLocation == location ? ['copyLocation (${copyLocation}) must be another region than location'] : [],
     recovery == location ? ['backup.recovery.location (${recovery}) must be another region than location'] : []
   )
-
-@description('Whether a text is digits alone.')
-func digits(text string) bool =>
-  !empty(text) && empty(filter(range(0, length(text)), index => !contains('0123456789', substring(text, index, 1))))
 
 @description('Whether a text is an exact release: three numbers, and perhaps +ent.')
 func release(text string) bool =>
@@ -180,6 +218,11 @@ func placementProblems(placement string, zones string[]?, pools ClientPool[], di
       : [],
     placement == 'Zones' && zones != null && empty(zones ?? [])
       ? ['zones must name at least one zone with placement Zones']
+      : [],
+    length(zones ?? []) == 2 || length(zones ?? []) != length(union(zones ?? [], zones ?? []))
+      ? [
+          'zones must be one zone or all three: of two, one would hold most of the servers (a pool may have zones of its own)'
+        ]
       : [],
     placement == 'AvailabilitySet' && !empty(filter(pools, pool => !empty(pool.?zones ?? [])))
       ? ['clientPools: zones must not be given with placement AvailabilitySet']

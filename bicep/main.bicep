@@ -8,6 +8,7 @@ import {
   mirrorProblems
   placementProblems
   poolProblems
+  prefixProblems
   regionProblems
   releaseProblems
   retentionProblems
@@ -97,7 +98,7 @@ param serverDisk 'Premium_LRS' | 'PremiumV2_LRS' | 'UltraSSD_LRS' = 'Premium_LRS
 @description('Optional. Availability zones, or an availability set where a region has none.')
 param placement 'Zones' | 'AvailabilitySet' = 'Zones'
 
-@description('Optional. Zones to use; 1, 2 and 3 by default with placement Zones.')
+@description('Optional. Zones to use: all three, which is the default with placement Zones, or just one. Two are refused, since one of them would hold most of the servers and lose the quorum with it.')
 param zones ('1' | '2' | '3')[]?
 
 @description('Optional. Release of Ubuntu.')
@@ -160,17 +161,26 @@ param eventSubscriptions bool = false
 param backup Backup = { servers: true }
 
 /*** VARIABLES ***/
-var problems = concat(
-  subnetProblems(addressPrefix, subnets),
-  poolProblems(clientPools, subnets.clients, objectKeys(loadJsonContent('sizes.json'))),
-  placementProblems(placement, zones, clientPools, serverDisk),
-  accessProblems(access, operatorSources, applicationGateway.?sources ?? [], applicationPorts),
-  regionProblems(location, copyLocation, backup.?recovery.?location ?? ''),
-  releaseProblems(releases),
-  mirrorProblems(releases.?mirror),
-  retentionProblems(retentionDays),
-  consul.mode == 'Off' && consul.mesh ? ['consul.mesh needs Consul: mode must not be Off'] : []
-)
+var malformed = prefixProblems(addressPrefix, subnets)
+var problems = !empty(malformed)
+  ? malformed
+  : concat(
+      subnetProblems(addressPrefix, subnets),
+      poolProblems(clientPools, subnets.clients, objectKeys(loadJsonContent('sizes.json'))),
+      placementProblems(placement, zones, clientPools, serverDisk),
+      accessProblems(
+        access,
+        operatorSources,
+        applicationGateway.?sources ?? [],
+        federation.?servers ?? [],
+        applicationPorts
+      ),
+      regionProblems(location, copyLocation, backup.?recovery.?location ?? ''),
+      releaseProblems(releases),
+      mirrorProblems(releases.?mirror),
+      retentionProblems(retentionDays),
+      consul.mode == 'Off' && consul.mesh ? ['consul.mesh needs Consul: mode must not be Off'] : []
+    )
 var name = empty(problems) ? toLower(cluster) : fail(join(problems, '; '))
 var names = namesOf(name, take(uniqueString(resourceGroup().id, name), 8), resourceGroup().id)
 var here = resourceGroup().name

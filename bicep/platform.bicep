@@ -272,11 +272,12 @@ module subscriptions 'modules/functions/subscriptions.bicep' = if (keeper.eventS
     cluster: house.cluster
     location: house.location
     tags: house.tags
-    vaultNames: [names.vaults.servers, names.vaults.clients]
+    vaultNames: concat([names.vaults.servers, names.vaults.clients], parts.consul ? [names.vaults.consul] : [])
     computeGroup: groups.compute
     functionId: resourceId(groups.compute, 'Microsoft.Web/sites/functions', names.app, 'events')
     stateAccountId: resourceId(groups.storage, 'Microsoft.Storage/storageAccounts', names.accounts.state)
     events: identities.outputs.all.events
+    workspaceId: house.workspaceId
   }
   dependsOn: [functionApp, security]
 }

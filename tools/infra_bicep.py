@@ -32,7 +32,7 @@ NOBODYS_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyForChecksOnly00000
 GIVEN = {"SSH_PUBLIC_KEY": NOBODYS_KEY, "OPERATOR_SOURCES": "203.0.113.0/24"}
 """What every parameter file asks for, as checks give it."""
 
-FROM_ENVIRONMENT = (*GIVEN, "ADMIN_GROUP_ID", "API_CLIENT_ID", "CERTIFICATE_SECRET_ID", "PACKAGE_URL")
+FROM_ENVIRONMENT = (*GIVEN, "ADMIN_GROUP_ID", "ALERT_EMAILS", "API_CLIENT_ID", "CERTIFICATE_SECRET_ID", "PACKAGE_URL")
 """What the parameter files take from the environment; docs/deploy.md sets them."""
 
 

@@ -7,6 +7,7 @@ param adminGroupId = readEnvironmentVariable('ADMIN_GROUP_ID', '')
 param stage = 'production'
 param apiClientId = readEnvironmentVariable('API_CLIENT_ID', '')
 param operatorSources = split(readEnvironmentVariable('OPERATOR_SOURCES'), ',')
+param alertEmails = filter(split(readEnvironmentVariable('ALERT_EMAILS', ''), ','), address => !empty(address))
 param serverCount = 5
 param serverSku = 'Standard_D4s_v5'
 param clientPools = [

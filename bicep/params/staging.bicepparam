@@ -7,6 +7,7 @@ param stage = 'staging'
 param ubuntu = '24.04'
 param apiClientId = readEnvironmentVariable('API_CLIENT_ID', '')
 param operatorSources = split(readEnvironmentVariable('OPERATOR_SOURCES'), ',')
+param alertEmails = filter(split(readEnvironmentVariable('ALERT_EMAILS', ''), ','), address => !empty(address))
 param clientPools = [
   { name: 'general', min: 2, max: 5, order: 10, price: '0.230' }
   { name: 'spot', min: 0, max: 5, priority: 'Spot', order: 5, price: '0.060' }

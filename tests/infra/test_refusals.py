@@ -35,6 +35,23 @@ CASES = {
     ),
     "a Bastion subnet that is too small": (with_subnets(bastion="10.0.2.0/28"), "subnets.bastion .* is too small: /26"),
     "a subnet outside the network": (with_subnets(data="10.9.0.0/24"), "subnets.data .* must lie inside addressPrefix"),
+    "a network that is no prefix": (
+        "param addressPrefix = '10.0.0.0'",
+        r"addressPrefix \(10.0.0.0\) must be an IPv4 prefix such as 10.0.0.0/16",
+    ),
+    "a network in words": ("param addressPrefix = 'large'", r"addressPrefix \(large\) must be an IPv4 prefix"),
+    "a network with a number too large": (
+        "param addressPrefix = '10.0.256.0/16'",
+        r"addressPrefix \(10.0.256.0/16\) must be an IPv4 prefix",
+    ),
+    "a network that begins elsewhere": (
+        "param addressPrefix = '10.0.1.0/16'",
+        r"addressPrefix \(10.0.1.0/16\) must be an IPv4 prefix",
+    ),
+    "a subnet that is no prefix": (
+        with_subnets(servers="10.0.10.0/33"),
+        r"subnets.servers \(10.0.10.0/33\) must be an IPv4 prefix",
+    ),
     "a client subnet smaller than its pools": (
         with_subnets(clients="10.0.20.0/28") + "\nparam clientPools = [{ name: 'big', min: 0, max: 40 }]",
         "subnets.clients .* is too small for the max of all clientPools",
@@ -54,6 +71,8 @@ CASES = {
         "param placement = 'AvailabilitySet'\nparam zones = ['1']",
         "zones must not be given with placement AvailabilitySet",
     ),
+    "two zones": ("param zones = ['1', '2']", "zones must be one zone or all three: of two, one would hold most"),
+    "a zone given twice": ("param zones = ['1', '2', '2']", "zones must be one zone or all three"),
     "an Ultra disk without zones": (
         "param placement = 'AvailabilitySet'\nparam serverDisk = 'UltraSSD_LRS'",
         "serverDisk UltraSSD_LRS needs placement Zones",
@@ -63,6 +82,11 @@ CASES = {
     "a resource group without its fellows": ("param resourceGroups = { network: 'rg-a', compute: 'rg-b' }", "storage"),
     "a jump box that nobody may reach": ("param access = 'JumpBox'", "operatorSources must name where people sit"),
     "operators from everywhere": ("param operatorSources = ['0.0.0.0/0']", "operatorSources must not be open"),
+    "operators at no address": ("param operatorSources = ['203.0.113.999']", "operatorSources must not be open"),
+    "servers of everywhere as peers": (
+        "param federation = { networks: [], servers: ['0.0.0.0/0'], join: [], authoritativeRegion: 'west' }",
+        r"federation.servers must not be open to everybody \(0.0.0.0/0\)",
+    ),
     "operators by a tag": (
         "param operatorSources = ['Internet']",
         r"operatorSources must not be open to everybody \(Internet\)",

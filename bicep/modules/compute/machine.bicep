@@ -194,6 +194,12 @@ resource collection 'Microsoft.Insights/dataCollectionRuleAssociations@2024-03-1
   properties: { dataCollectionRuleId: machines.collectionRuleId }
 }
 
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'to-workspace'
+  scope: machine
+  properties: { workspaceId: house.workspaceId, metrics: [{ category: 'AllMetrics', enabled: true }] }
+}
+
 resource patching 'Microsoft.Maintenance/configurationAssignments@2023-04-01' = if (maintenanceId != null) {
   name: 'patching'
   location: house.location

@@ -35,6 +35,9 @@ param stateAccountId string
 @description('Required. Resource id of the identity that dead letters are written with.')
 param identityId string
 
+@description('Required. Resource id of the workspace that hears of failed deliveries.')
+param workspaceId string
+
 /*** RESOURCES ***/
 resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   name: name
@@ -72,5 +75,15 @@ resource subscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-
         properties: { resourceId: stateAccountId, blobContainerName: 'dead-letters' }
       }
     }
+  }
+}
+
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'to-workspace'
+  scope: topic
+  properties: {
+    workspaceId: workspaceId
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
   }
 }

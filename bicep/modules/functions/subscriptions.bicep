@@ -28,6 +28,9 @@ param stateAccountId string
 @description('Required. Identity that dead letters are written with.')
 param events Identity
 
+@description('Required. Resource id of the workspace that hears of failed deliveries.')
+param workspaceId string
+
 /*** RESOURCES ***/
 module vaults 'events.bicep' = [
   for vault in vaultNames: {
@@ -48,6 +51,7 @@ module vaults 'events.bicep' = [
       functionId: functionId
       stateAccountId: stateAccountId
       identityId: events.id
+      workspaceId: workspaceId
     }
   }
 ]
@@ -71,6 +75,7 @@ module machines 'events.bicep' = {
     functionId: functionId
     stateAccountId: stateAccountId
     identityId: events.id
+    workspaceId: workspaceId
   }
 }
 
@@ -91,5 +96,6 @@ module health 'events.bicep' = {
     functionId: functionId
     stateAccountId: stateAccountId
     identityId: events.id
+    workspaceId: workspaceId
   }
 }

@@ -68,6 +68,15 @@ var watchRules = [
     when: any
   }
   {
+    name: 'certificates-failed'
+    severity: 2
+    why: 'The keeper could not read, make or write a certificate or secret. Machines work on until what they hold ends; new ones wait.'
+    query: 'AppTraces | where Message has \'"event":"certificates.failed"\''
+    window: 'PT1H'
+    every: 'PT15M'
+    when: { operator: 'GreaterThan', threshold: 2 } // a right that is on its way after a deployment fails once or twice
+  }
+  {
     name: 'message-poisoned'
     severity: 2
     why: 'A message could not be handled five times and lies in the poison queue.'

@@ -122,6 +122,16 @@ resource firewall 'Microsoft.Network/azureFirewalls@2025-05-01' = {
   dependsOn: [rules]
 }
 
+resource addressDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'to-workspace'
+  scope: publicIp
+  properties: {
+    workspaceId: house.workspaceId
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
+  }
+}
+
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: firewall

@@ -146,6 +146,16 @@ resource joins 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
+resource addressDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'to-workspace'
+  scope: publicIp
+  properties: {
+    workspaceId: house.workspaceId
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
+  }
+}
+
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: applicationGateway

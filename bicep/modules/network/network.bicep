@@ -60,6 +60,7 @@ module nsgs 'nsgs.bicep' = {
     vault: vault
     files: files
     gatewaySources: network.?applicationGateway.?sources
+    gatewayPort: network.?applicationGateway.?backendPort
     federatedServers: network.?federation.?servers ?? []
   }
 }

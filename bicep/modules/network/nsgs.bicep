@@ -33,6 +33,9 @@ param files bool
 @description('Required. Address prefixes of people and systems that Application Gateway serves; null when there is none.')
 param gatewaySources string[]?
 
+@description('Required. Port that Application Gateway calls on clients; null when there is none.')
+param gatewayPort int?
+
 @description('Required. Address prefixes of the servers of federated regions.')
 param federatedServers string[]
 
@@ -96,6 +99,17 @@ var clientRules = concat(
           concat([subnets.servers, subnets.clients], gatewaySources == null ? [] : [subnets.gateway]),
           applicationPorts,
           'Ports of workloads, from parameter applicationPorts.'
+        )
+      ],
+  gatewayPort == null
+    ? []
+    : [
+        rule(
+          'AllowGateway',
+          'Tcp',
+          [subnets.gateway],
+          [string(gatewayPort!)],
+          'Application Gateway calls the router of the workloads (parameter applicationGateway.backendPort).'
         )
       ],
   consul == 'Off'

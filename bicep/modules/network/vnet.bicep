@@ -146,6 +146,16 @@ resource keep 'Microsoft.Authorization/locks@2020-05-01' = if (house.lock != 'No
   properties: { level: house.lock, notes: 'Every machine of the cluster stands in this network.' }
 }
 
+resource addressDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (egress == 'NatGateway') {
+  name: 'to-workspace'
+  scope: publicIp
+  properties: {
+    workspaceId: house.workspaceId
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
+  }
+}
+
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: vnet

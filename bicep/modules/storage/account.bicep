@@ -93,6 +93,11 @@ resource queues 'Microsoft.Storage/storageAccounts/queueServices@2025-01-01' = {
   name: 'default'
 }
 
+resource tables 'Microsoft.Storage/storageAccounts/tableServices@2025-01-01' = if (contains(parts, 'table')) {
+  parent: account
+  name: 'default'
+}
+
 resource rights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for grant in grants: {
     name: guid(account.id, grant.who, grant.role)
@@ -127,6 +132,12 @@ resource blobDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-previ
 resource queueDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: queues
+  properties: { workspaceId: house.workspaceId, logs: [{ categoryGroup: 'allLogs', enabled: true }] }
+}
+
+resource tableDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (contains(parts, 'table')) {
+  name: 'to-workspace'
+  scope: tables
   properties: { workspaceId: house.workspaceId, logs: [{ categoryGroup: 'allLogs', enabled: true }] }
 }
 

@@ -9,6 +9,7 @@ from tests.infra.rules.registry import rule
 from tools.infra_prediction import MACHINE, SCALE_SET, Prediction, Resource, custom_data_text
 
 DISK = "Microsoft.Compute/disks"
+AGENT = "AzureMonitorLinuxAgent"
 WORST_BOOTSTRAP_MINUTES = 30
 
 
@@ -80,6 +81,28 @@ def repairs_wait_for_the_slowest_bootstrap(world: Prediction) -> Iterable[str]:
         health = [e["properties"] for e in profile(pool)["extensionProfile"]["extensions"] if e["name"] == "health"]
         if [(e["type"], e["typeHandlerVersion"]) for e in health] != [("ApplicationHealthLinux", "1.0")]:
             yield f"{pool['name']} has no health extension 1.0"
+
+
+def _drop_agent(world: Prediction) -> None:
+    extensions = profile(world.of(SCALE_SET)[0])["extensionProfile"]["extensions"]
+    extensions[:] = [each for each in extensions if each["name"] != AGENT]
+
+
+@rule(_drop_agent)
+def every_machine_reports_by_the_agent(world: Prediction) -> Iterable[str]:
+    """Azure Monitor's agent runs on each machine under an identity that it has, and its rule carries what VM Insights shows."""
+    for machine in [*world.of(MACHINE), *world.of(SCALE_SET)]:
+        extensions = profile(machine).get("extensionProfile", {}).get("extensions", [])
+        extensions = [*extensions, *filter(None, [world.by_id(f"{machine['id']}/extensions/{AGENT}")])]
+        agents = [e["properties"] for e in extensions if e["properties"]["type"] == AGENT]
+        signs_in = [a["settings"]["authentication"]["managedIdentity"]["identifier-value"].lower() for a in agents]
+        has = {each.lower() for each in machine["identity"]["userAssignedIdentities"]}
+        if len(signs_in) != 1 or signs_in[0] not in has:
+            yield f"{machine['name']} has no agent, or one that cannot sign in"
+    rules = world.one("Microsoft.Insights/dataCollectionRules")["properties"]
+    streams = {stream for flow in rules["dataFlows"] for stream in flow["streams"]}
+    if not {"Microsoft-InsightsMetrics", "Microsoft-Perf", "Microsoft-Syslog"} <= streams:
+        yield f"the collection rule carries only {sorted(streams)}"
 
 
 def _tell_spot(world: Prediction) -> None:

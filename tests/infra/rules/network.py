@@ -121,9 +121,40 @@ def _fixed_addresses(world: Prediction) -> Iterator[tuple[str, str, str]]:
         yield balancer["name"], given["privateIPAddress"], given["subnet"]["id"].rsplit("/", 1)[-1]
 
 
+def _call_from_elsewhere(world: Prediction) -> None:
+    applications = next(each for each in rules_of(world, "clients") if "8080" in port_set(each))
+    applications["properties"]["sourceAddressPrefixes"].append("198.51.100.0/24")
+
+
+@rule(_call_from_elsewhere)
+def machines_are_called_from_inside(world: Prediction) -> Iterable[str]:
+    """Whoever may call servers, clients or data stands in a subnet of ours, or in another private network that was named."""
+    subnets = {subnet["addressPrefix"] for subnet in world.subnets().values()}
+    for group in ("servers", "clients", "data", "functions"):
+        for each in rules_of(world, group):
+            if each["properties"]["access"] == "Deny" or sources(each) == ["AzureLoadBalancer"]:
+                continue
+            for source in {*sources(each)} - subnets:
+                if group == "clients" or not ip_network(source).is_private or source.startswith(("198.", "203.")):
+                    yield f"{group}: {each['name']} lets in {source}"
+
+
 def _twin_address(world: Prediction) -> None:
     one, other, *_ = world.of("Microsoft.Network/networkInterfaces")
     other["properties"]["ipConfigurations"] = one["properties"]["ipConfigurations"]
+
+
+@rule(
+    lambda world: world.of("Microsoft.Network/networkInterfaces")[0]["properties"]["ipConfigurations"][0][
+        "properties"
+    ].update(privateIPAllocationMethod="Dynamic")
+)
+def addresses_of_machines_never_change(world: Prediction) -> Iterable[str]:
+    """Machines and the balancer have static addresses: peers and names point at them for ever."""
+    fronts = [b["properties"]["frontendIPConfigurations"] for b in world.of("Microsoft.Network/loadBalancers")]
+    for each in [n["properties"]["ipConfigurations"] for n in world.of("Microsoft.Network/networkInterfaces")] + fronts:
+        if each[0]["properties"]["privateIPAllocationMethod"] != "Static":
+            yield f"{each[0]['properties']['privateIPAddress']} may change"
 
 
 @rule(_twin_address)
