@@ -56,6 +56,10 @@ class Authorities(Protocol):
         """Id of the authority that the newest version of the key would be. One call."""
         ...
 
+    def made(self) -> frozenset[str]:
+        """Ids of the authorities that any version of the key would be. One call, and one for each version."""
+        ...
+
     def rotate(self) -> None:
         """Make a new version of the key. One call."""
         ...

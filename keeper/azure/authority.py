@@ -49,6 +49,13 @@ class VaultAuthorities:
         with self._words("read"):
             return certifying.identify(signing.public_key(self._keys.get_key(self._key)))
 
+    def made(self) -> frozenset[str]:
+        """See the port."""
+        from keeper.azure import certifying, signing  # noqa: PLC0415 -- as above
+
+        with self._words("read the versions of"):
+            return frozenset(certifying.identify(signing.public_key(key)) for key in self._versions())
+
     def rotate(self) -> None:
         """See the port."""
         with self._words("make a new version of"):
@@ -83,14 +90,18 @@ class VaultAuthorities:
         """The version of the key that an authority was made with, the newest asked first."""
         from keeper.azure import certifying, signing  # noqa: PLC0415 -- as above
 
+        for key in self._versions():
+            if certifying.identify(signing.public_key(key)) == issuer.id:
+                return key
+        raise Permanent(f"no version of the key {self._key} in {self._vault} made the CA {issuer.id}")
+
+    def _versions(self) -> "Generator[KeyVaultKey]":
+        """Every version of the key, the newest first."""
         listed = list(self._keys.list_properties_of_key_versions(self._key))
         for each in sorted(
             listed, key=lambda known: known.created_on or datetime.min.replace(tzinfo=UTC), reverse=True
         ):
-            key = self._keys.get_key(self._key, each.version)
-            if certifying.identify(signing.public_key(key)) == issuer.id:
-                return key
-        raise Permanent(f"no version of the key {self._key} in {self._vault} made the CA {issuer.id}")
+            yield self._keys.get_key(self._key, each.version)
 
     @contextmanager
     def _signing(self, key: "KeyVaultKey") -> Generator[Any]:

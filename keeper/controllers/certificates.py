@@ -45,6 +45,7 @@ class Look:
     """One look at all vaults: the view for planning, and the values that copying needs."""
 
     authorities: tuple[Authority, ...] = ()
+    guests: tuple[Authority, ...] = ()
     bundles: dict[Place, Bundle | None] = field(default_factory=dict[Place, Bundle | None])
     leaves: dict[Place, core.Leaf | None] = field(default_factory=dict[Place, core.Leaf | None])
     values: dict[Place, Held | None] = field(default_factory=dict[Place, Held | None], repr=False)
@@ -107,7 +108,7 @@ def _look(tick: Tick) -> tuple[Look, core.View | None]:
         key = tick.parts.authorities.newest()
     for place in needed.bundles:
         with _seeing(tick, looked, place):
-            looked.bundles[place] = _bundle(tick, looked, place, is_master=place == needed.master)
+            looked.bundles[place] = _bundle(tick, looked, place, key=key if place == needed.master else "")
     for place in needed.leaves:
         with _seeing(tick, looked, place):
             looked.leaves[place] = tick.parts.vaults[place.audience].leaf(place.name)
@@ -122,6 +123,7 @@ def _look(tick: Tick) -> tuple[Look, core.View | None]:
         authorities=looked.authorities,
         bundles=looked.bundles,
         leaves=looked.leaves,
+        guests=frozenset(each.id for each in looked.guests),
         shared={place: held and _digest(held.value) for place, held in looked.values.items()},
         gaps=frozenset(looked.gaps),
     )
@@ -136,19 +138,25 @@ def _seeing(tick: Tick, looked: Look, place: Place) -> Generator[None]:
         looked.gaps.discard(str(place))
 
 
-def _bundle(tick: Tick, looked: Look, place: Place, *, is_master: bool) -> Bundle | None:
-    """A bundle by its authorities. A copy that is none counts as one of nobody's; a master that is none is a person's matter."""
+def _bundle(tick: Tick, looked: Look, place: Place, *, key: str) -> Bundle | None:
+    """A bundle by its authorities; `key` is the newest one's id for the master, and empty for its copies.
+
+    A copy that is none counts as one of nobody's; a master that is none is a person's matter.
+    """
     held = tick.parts.vaults[place.audience].secret(place.name)
     if held is None:
         return None
     try:
         found = tick.parts.authorities.read(held.value)
     except ValueError as exc:
-        if is_master:
+        if key:
             raise Permanent(f"{place} is no bundle of CAs: {exc}"[:300]) from exc
         return Bundle((), held.since)
-    if is_master:
-        looked.authorities = found
+    if key:
+        ids = {each.id for each in found}
+        own = ids if ids <= {key} else tick.parts.authorities.made()
+        looked.authorities = tuple(each for each in found if each.id in own)
+        looked.guests = tuple(each for each in found if each.id not in own)
     return Bundle(tuple(each.id for each in found), held.since)
 
 
@@ -160,7 +168,8 @@ def _act(tick: Tick, looked: Look, action: Action) -> None:
         case Found():
             _found(tick, looked, action)
         case Publish():
-            _publish(tick, action.place, [each for each in looked.authorities if each.id in action.authorities])
+            kept = [each for each in looked.authorities if each.id in action.authorities]
+            _publish(tick, action.place, [*looked.guests, *kept])
             tick.note("publish", action.place, action.because, authorities=list(action.authorities))
         case Share():
             _share(tick, looked, action)
@@ -172,7 +181,7 @@ def _found(tick: Tick, looked: Look, action: Found) -> None:
     made = tick.parts.authorities.found(tick.now, tick.rules.ca_life)
     master = wanted(shape_of(tick.world.settings)).master
     tick.lease.confirm()
-    _publish(tick, master, [*looked.authorities, made])
+    _publish(tick, master, [*looked.guests, *looked.authorities, made])
     event(Event.AUTHORITY_FOUNDED, authority=made.id, ends=made.ends, why=action.because)
     tick.note("found", master, action.because, authority=made.id)
 

@@ -90,6 +90,9 @@ class View:
     leaves: Mapping[Place, Leaf | None]
     shared: Mapping[Place, str | None]
     """Digest of each copy of each shared key."""
+    guests: frozenset[str] = frozenset()
+    """Ids of the authorities in the master bundle that somebody else's key made, as another region's: every bundle has them, and
+    a person put them there and takes them out."""
     gaps: frozenset[str] = frozenset()
 
 
@@ -181,13 +184,17 @@ def signer(view: View, terms: Terms) -> Authority | None:
     """The authority that signs now: the newest that everyone has trusted for the overlap, else the oldest that everyone trusts.
 
     Who has no bundle yet believes nobody, and will get a whole one. Who could not be asked keeps a newer one from signing.
+    Machines whose certificates are a guest's have yet to hear of ours: nobody signs before the overlap is over.
     """
     held = [bundle for place in view.wanted.bundles if (bundle := view.bundles.get(place)) is not None]
     trusted = [each for each in view.authorities if all(each.id in bundle.authorities for bundle in held)]
     alive = [each for each in trusted if each.ends > view.now]
     if not held or not alive:
         return None
-    return alive[-1] if is_settled(view, terms) else alive[0]
+    if is_settled(view, terms):
+        return alive[-1]
+    believes_guests = any(leaf is not None and leaf.issuer in view.guests for leaf in view.leaves.values())
+    return None if believes_guests else alive[0]
 
 
 def is_settled(view: View, terms: Terms) -> bool:
@@ -226,7 +233,7 @@ def _publishing(view: View, terms: Terms) -> Iterator[Action]:
         if place == view.wanted.master or place not in view.bundles:
             continue
         bundle = view.bundles[place]
-        if bundle is None or bundle.authorities != kept:
+        if bundle is None or {*bundle.authorities} != {*kept, *view.guests}:
             yield Publish(place, kept, Why.MISSING if bundle is None else Why.DIFFERS)
 
 

@@ -21,6 +21,7 @@ from keeper.core.wanted_certificates import BUNDLE
 from keeper.errors import LostLease, Permanent
 from lab.azure.inprocess import InProcessTransport
 from lab.azure.tokens import Tenant
+from lab.ca import Authority
 from lab.certificates import AUTHORITY, BASE, KEEPER, PUBLISHER, VaultRoom
 from lab.clock import FakeClock
 from lab.keyvault.errors import throttled
@@ -309,6 +310,28 @@ def test_a_certificate_that_somebody_disabled_is_issued_anew(room):
     room.tick()
 
     assert room.value(Audience.SERVERS, "nomad-agent-tls") != before
+
+
+@pytest.mark.parametrize("age", [timedelta(days=10), timedelta(days=-10)])
+def test_another_regions_ca_stays_in_every_bundle_and_never_signs(room, tmp_path, age):
+    room.tick()
+    guest = Authority.create(tmp_path, room.clock() - age).certificate.read_text()
+    ours = room.value(Audience.KEEPER, BUNDLE)
+    room.vaults[Audience.KEEPER].set_secret(BUNDLE, ours + guest)
+    for _ in range(5):
+        room.tick()
+        room.clock.advance(timedelta(days=25))
+    room.tick()
+    before = writes_of(room)
+    room.tick()
+
+    assert writes_of(room) == before
+    for audience in room.vaults:
+        assert guest.strip() in room.value(audience, BUNDLE)
+    (authority,) = x509.load_pem_x509_certificates(ours.encode())
+    leaf = x509.load_pem_x509_certificate(room.value(Audience.SERVERS, "nomad-agent-tls").encode())
+    assert believes(authority, leaf)
+    assert leaf.not_valid_after_utc > room.clock()
 
 
 @pytest.mark.parametrize("curve", ["P-256", "P-384", "P-521"])

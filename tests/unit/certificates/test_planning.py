@@ -1,6 +1,6 @@
 """What is issued, renewed and retired, and in which order: over years of a cluster's life, cut and blinded anywhere."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -176,6 +176,25 @@ def test_a_new_ca_is_trusted_everywhere_for_the_overlap_before_it_signs(world):
 
     assert [each.id for each in world.authorities] == ["ca2"]
     assert all(bundle.authorities == ("ca2",) for bundle in world.bundles.values())
+
+
+def test_machines_that_believe_another_ca_hear_of_ours_before_it_signs(world):
+    """A guest's certificates are taken over by ours once the bundle with both has been there for the overlap."""
+    for place, leaf in world.leaves.items():
+        world.leaves[place] = replace(leaf, issuer="guest")
+    for place, bundle in world.bundles.items():
+        world.bundles[place] = Bundle(("guest", *bundle.authorities), world.now)
+    view = replace(world.view(), guests=frozenset({"guest"}))
+
+    assert plan(view, TERMS) == ()
+    later = plan(replace(view, now=view.now + TERMS.overlap), TERMS)
+    assert [(type(each), each.because) for each in later] == [(Issue, Why.ISSUER)] * len(world.leaves)
+
+
+def test_a_copy_without_a_guest_gets_it(world):
+    view = replace(world.view(), guests=frozenset({"guest"}))
+
+    assert {each.place for each in plan(view, TERMS)} == {each for each in WANTED.bundles if each != WANTED.master}
 
 
 def test_a_key_that_a_person_rotated_becomes_a_ca_in_the_same_order(world):
