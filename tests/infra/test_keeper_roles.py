@@ -136,6 +136,7 @@ def of_its_own_vault(notebook: Notebook) -> list[Played]:
     keys.unwrap(keys.new().wrapped)
     authority = authorities.found(wall_clock(), YEAR)
     assert authorities.newest() == authority.id
+    assert authorities.made() == {authority.id}
     (read,) = authorities.read(authority.pem)
     _issue(
         AudienceVault("https://kv-servers.vault.azure.net", **vault_of(Notebook(), "kv-servers")[1]), authorities, read
