@@ -3,7 +3,7 @@ metadata description = 'One group for each subnet. What is not listed is denied;
 
 import { House, Subnets } from '../../types.bicep'
 import { ports } from '../../ports.bicep'
-import { consulServerRules, nomadServerRules, rule, vaultRules } from 'rules.bicep'
+import { consulServerRules, gatewayRule, nomadServerRules, rule, vaultRules } from 'rules.bicep'
 
 /*** WHAT THE CALLER DECIDES ***/
 @description('Required. Naming, tags and diagnostics.')
@@ -101,17 +101,7 @@ var clientRules = concat(
           'Ports of workloads, from parameter applicationPorts.'
         )
       ],
-  gatewayPort == null
-    ? []
-    : [
-        rule(
-          'AllowGateway',
-          'Tcp',
-          [subnets.gateway],
-          [string(gatewayPort!)],
-          'Application Gateway calls the router of the workloads (parameter applicationGateway.backendPort).'
-        )
-      ],
+  gatewayPort == null ? [] : [gatewayRule(subnets, gatewayPort!)],
   consul == 'Off'
     ? []
     : [

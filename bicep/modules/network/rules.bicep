@@ -87,3 +87,14 @@ func vaultRules(subnets Subnets) object[] => [
     'HashiCorp Vault servers replicate.'
   )
 ]
+
+@export()
+@description('The router of the workloads, on every client.')
+func gatewayRule(subnets Subnets, port int) object =>
+  rule(
+    'AllowGateway',
+    'Tcp',
+    [subnets.gateway],
+    [string(port)],
+    'Application Gateway calls the router of the workloads (parameter applicationGateway.backendPort).'
+  )
