@@ -179,6 +179,7 @@ class Settings:
         return next((pool for pool in self.pools if pool.name == name), None)
 
 
+CENTURY = 100 * 365 * 86_400
 SECTIONS = (
     NomadSettings,
     AzureSettings,
@@ -293,4 +294,6 @@ def _number(kind: type, setting: Setting, text: str) -> object:
     high = setting.at_most if setting.at_most is not None else number
     if not low <= number <= high:  # also refuses NaN
         raise ValueError(f"{wanted} {bounds}".strip())
+    if kind is timedelta and number > CENTURY:  # added to now it would have no date
+        raise ValueError("less than a century, in seconds")
     return timedelta(seconds=number) if kind is timedelta else number

@@ -53,6 +53,8 @@ def test_everything_missing_is_named_at_once() -> None:
         ("AUTOSCALE_MAX_DRAINING", "two", "a whole number at least 1"),
         ("AUTOSCALE_UNNEEDED_SECONDS", "-1", "a number of seconds at least 0"),
         ("AUTOSCALE_UNNEEDED_SECONDS", "nan", "a number of seconds at least 0"),
+        ("AUTOSCALE_UNNEEDED_SECONDS", "9" * 400, "less than a century"),
+        ("AUTOSCALE_UNNEEDED_SECONDS", "3200000000", "less than a century"),
         ("HTTP_MAX_BODY_BYTES", "9999999", "at most 1.04858e+06"),
         ("HTTP_REQUIRE_APP_ROLES", "yes", "true or false"),
         ("AUTOSCALE_SCHEDULE", "every minute", "text like"),
