@@ -4,12 +4,13 @@ Whatever happens, nothing live is deleted, nothing is lowered, no limit is passe
 run runs, nothing is left half done and nothing idles above the floor.
 """
 
+import json
 import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -205,6 +206,13 @@ def quieten(sim: Simulation) -> None:
     sim.tell(alert_resolved(sim))
     sim.timer = 5 * MINUTE
     sim.run(timedelta(hours=2))
+    sim.run(max(set_aside_until(sim) - sim.clock(), timedelta()) + 10 * MINUTE)
+
+
+def set_aside_until(sim: Simulation) -> datetime:
+    """When the last pool may grow again: a size that a subscription has not is asked for again a day later."""
+    memory = json.loads(sim.records.records["autoscale/memory.json"].body)
+    return max((datetime.fromisoformat(each["until"]) for each in memory["set_asides"]), default=sim.clock())
 
 
 def alert_resolved(sim: Simulation) -> Message:
