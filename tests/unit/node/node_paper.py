@@ -251,11 +251,14 @@ class PaperMachine:
             return self.node.answer(method, parts.path, headers, body)
         unit = parts.path.split("/")[1] and {4646: "nomad", 8501: "consul", 8200: "vault"}[parts.port]
         local = parts.hostname == "127.0.0.1"
-        believed = self.peers_ca in self.read(trust.ca_file).decode()
-        up = (self.well and unit in self.active) if local else believed and parts.hostname not in self.sick_peers
+        up = (self.well and unit in self.active) if local else self._peer_is_up(parts.hostname, trust)
         if not up:
             raise Unreachable(f"no answer from {url}")
         return Answer(200, {}, json.dumps(self.regions if parts.path == "/v1/regions" else "10.0.10.4:8300").encode())
+
+    def _peer_is_up(self, address, trust):
+        believed = self.peers_ca in self.read(trust.ca_file).decode()
+        return believed and address not in self.sick_peers
 
     def _imds(self, method, path, body):
         if not self.imds_answers:
