@@ -65,6 +65,8 @@ type Names = {
   vaults: VaultNames
   accounts: AccountNames
   roles: KeeperRoles
+  @description('When servers are patched; servers take the windows in turn.')
+  windows: string[]
 }
 
 @export()
@@ -93,6 +95,7 @@ func namesOf(cluster string, token string, seed string) Names => {
     authority: guid(seed, cluster, 'authority')
     publisher: guid(seed, cluster, 'publisher')
   }
+  windows: map(range(1, 3), number => 'mc-${cluster}-${number}')
 }
 
 @export()

@@ -167,6 +167,7 @@ module compute 'modules/compute/compute.bicep' = {
       ubuntu: members.ubuntu
       collectionRuleId: workspace.outputs.collectionRuleId
     }
+    windowNames: names.windows
     adminGroupId: people.adminGroupId
     serverCount: members.serverCount
     serverSku: members.serverSku
@@ -274,12 +275,13 @@ module subscriptions 'modules/functions/subscriptions.bicep' = if (keeper.eventS
     tags: house.tags
     vaultNames: concat([names.vaults.servers, names.vaults.clients], parts.consul ? [names.vaults.consul] : [])
     computeGroup: groups.compute
+    windowNames: names.windows
     functionId: resourceId(groups.compute, 'Microsoft.Web/sites/functions', names.app, 'events')
     stateAccountId: resourceId(groups.storage, 'Microsoft.Storage/storageAccounts', names.accounts.state)
     events: identities.outputs.all.events
     workspaceId: house.workspaceId
   }
-  dependsOn: [functionApp, security]
+  dependsOn: [functionApp, security, compute]
 }
 
 /*** WHAT THIS MODULE PROMISES ***/

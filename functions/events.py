@@ -1,4 +1,7 @@
-"""Event Grid: scale set writes and deletes, resource health, certificates that end. An event only says "look"; what is not ours is acknowledged."""
+"""Event Grid: scale set writes and deletes, resource health, certificates that end, patching that begins.
+
+An event only says "look"; what is not ours is acknowledged.
+"""
 
 from datetime import datetime
 
@@ -36,6 +39,8 @@ def _reason_to_look(happened: schema.CloudEvent, settings: Settings) -> Message 
         happened, (settings.azure.vault, ours.servers_vault, ours.clients_vault, ours.consul_vault)
     ):
         return Message(Kind.EVENT, Controller.CERTIFICATES, cause, happened.at, "eventgrid")
+    if schema.announces_maintenance(happened, settings.pools):
+        return Message(Kind.EVENT, Controller.SNAPSHOT, cause, happened.at, "eventgrid", {"take": True})
     pool = schema.pool_of_event(happened, settings.pools, settings.azure.client_id)
     if pool is None:
         return None

@@ -83,7 +83,7 @@ def run(world: World, message: Message) -> Outcome:
         status = before
         with tick.attempting():
             status = _act(tick, message, before)
-        status = _follow_up(tick, _with_problems(tick, status))
+        status = _follow_up(tick, message, _with_problems(tick, status))
         _save_status(world.records, status)
         return _report(tick, status, message)
 
@@ -246,16 +246,16 @@ def _with_problems(tick: Tick, status: Status) -> Status:
     return status
 
 
-def _follow_up(tick: Tick, status: Status) -> Status:
-    """After a failure, ask for another look soon; one such request is under way at a time."""
+def _follow_up(tick: Tick, message: Message, status: Status) -> Status:
+    """After a failure, ask for another look soon; one such request is under way at a time, and one for each wish."""
     if not tick.problems:
         return replace(status, follow_up=None)
-    if status.follow_up is not None and tick.now < status.follow_up <= tick.now + RETRY:
+    wish = message.detail if message.detail.get("take") is True else {}
+    if not wish and status.follow_up is not None and tick.now < status.follow_up <= tick.now + RETRY:
         return status
-    due = tick.now + RETRY
-    again = Message(Kind.NUDGE, Controller.SNAPSHOT, "follow-up", due, "keeper")
+    again = Message(Kind.NUDGE, Controller.SNAPSHOT, "follow-up", message.at, "keeper", wish)
     tick.world.corridor.send(again.to_json(), delay=RETRY)
-    return replace(status, follow_up=due)
+    return replace(status, follow_up=tick.now + RETRY)
 
 
 def _save_status(records: Records, status: Status) -> None:

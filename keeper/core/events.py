@@ -1,4 +1,4 @@
-"""Event Grid: which pool or vault an event is about, and why somebody should look. The world decides, never the event.
+"""Event Grid: which pool, vault or window an event is about, and why somebody should look. The world decides, never the event.
 
 Events come in the Event Grid schema or as CloudEvents, one or a list of them, in any order and more than once
 (recordings/azure, eventgrid). What is not understood is no error: it is about no pool.
@@ -19,7 +19,13 @@ HEALTH = "microsoft.resourcenotifications.healthresources."
 VAULT = "microsoft.keyvault."
 ENDING = ("nearexpiry", "expired")
 """The last word of an event's type when a certificate, key or secret ends. New versions are echoes of our own writes."""
+MAINTENANCE = "microsoft.maintenance.premaintenanceevent"
+"""Comes at least 20 minutes before machines are patched and may reboot, and again for every window
+(https://learn.microsoft.com/azure/update-manager/pre-post-scripts-overview)."""
 VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
+
+NAMES = ("resourceUri", "Id", "MaintenanceConfigurationId", "maintenanceConfigurationId")
+"""Where events say what they are about: of resources, of vaults, of maintenance, which is documented in both spellings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,14 @@ def is_about_vaults(event: CloudEvent, vaults: Iterable[str]) -> bool:
     return ours and kind.startswith(VAULT) and kind.endswith(ENDING)
 
 
+def announces_maintenance(event: CloudEvent, pools: Iterable[Pool]) -> bool:
+    """Whether machines in a resource group of ours are about to be patched."""
+    if event.type.lower() != MAINTENANCE:
+        return False
+    of = (f"/resourcegroups/{pool.resource_group}/providers/microsoft.maintenance/".lower() for pool in pools)
+    return any(each in event.resource.lower() for each in of)
+
+
 def cause_of_event(event: CloudEvent) -> str:
     """Why to look, in a few words: `virtualMachineScaleSets/write`, `health: Unavailable`, `CertificateNearExpiry`."""
     if event.type.lower().startswith(HEALTH):
@@ -75,12 +89,12 @@ def _event(given: object, where: str) -> CloudEvent:
         raise FieldError(f"{where}.eventType", "the type of an event", kind)
     data = _object(body.get("data"))
     health = _object(_object(data.get("resourceInfo")).get("properties"))
-    resource = health.get("targetResourceId") or data.get("resourceUri") or data.get("Id") or body.get("subject")
+    named = (health.get("targetResourceId"), *(data.get(key) for key in NAMES), body.get("subject"))
     return CloudEvent(
         id=str(body.get("id") or ""),
         type=kind,
         at=parse_time(f"{where}.eventTime", body.get("eventTime") or body.get("time")),
-        resource=str(resource or ""),
+        resource=str(next(filter(None, named), "")),
         operation=str(data.get("operationName") or ""),
         caller=str(_object(data.get("claims")).get("appid") or ""),
         state=str(health.get("availabilityState") or health.get("annotationName") or ""),

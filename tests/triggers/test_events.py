@@ -89,14 +89,49 @@ def test_a_certificate_of_ours_that_ends_soon_is_a_reason_to_look(doorway: Doorw
     assert (message["controller"], message["cause"]) == ("certificates", "CertificateNearExpiry")
 
 
+def patching(kind: str = "PreMaintenanceEvent", group: str = "RG-lab") -> func.CloudEvent:
+    """As documented (https://learn.microsoft.com/azure/event-grid/event-schema-maintenance-configuration)."""
+    window = (
+        f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}"
+        "/providers/Microsoft.Maintenance/maintenanceConfigurations/mc-nomad-1"
+    )
+    run = f"{window}/providers/microsoft.maintenance/applyupdates/20260301123000"
+    return func.CloudEvent(
+        id=run,
+        source=window,
+        specversion="1.0",
+        subject="mc-nomad-1",
+        type=f"Microsoft.Maintenance.{kind}",
+        time=AT,
+        data={
+            "CorrelationId": run,
+            "MaintenanceConfigurationId": window,
+            "StartDateTime": "2026-03-01T12:30:00Z",
+            "EndDateTime": "2026-03-01T15:30:00Z",
+            "CancellationCutOffDateTime": "2026-03-01T12:29:00Z",
+            "ResourceSubscriptionIds": [SUBSCRIPTION],
+        },
+    )
+
+
+def test_before_servers_are_patched_their_state_is_saved(doorway: Doorway) -> None:
+    events.events(patching())
+
+    (message,) = doorway.enqueued()
+    assert (message["controller"], message["cause"]) == ("snapshot", "PreMaintenanceEvent")
+    assert (message["at"], message["detail"]) == (AT.isoformat(), {"take": True})
+
+
 @pytest.mark.parametrize(
     "event",
     [
         ending(),
+        patching(kind="PostMaintenanceEvent"),
+        patching(group="rg-lab-of-others"),
         written(resource=SCALE_SET.replace("vmss-general", "other")),
         written(caller="00000000-0000-0000-0000-000000000000"),
     ],
-    ids=["another vault", "another scale set", "our own write"],
+    ids=["another vault", "patching is over", "another group is patched", "another scale set", "our own write"],
 )
 def test_what_is_not_for_us_is_acknowledged_and_enqueues_nothing(doorway: Doorway, event: func.EventGridEvent) -> None:
     events.events(event)

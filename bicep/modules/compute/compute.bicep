@@ -74,15 +74,15 @@ param identities Identities
 @description('Required. Name (a GUID) of the keeper\'s role over machines.')
 param keeperRole string
 
+@description('Required. Name of each window in which servers are patched.')
+param windowNames string[]
+
 @description('Required. Object id of the Entra group that may log in to machines as administrator; empty for none.')
 param adminGroupId string
 
 /*** VARIABLES ***/
 var bundle = loadJsonContent('../../../cloud-init/bundle.json')
-var windows = map(
-  range(1, 3),
-  number => resourceId('Microsoft.Maintenance/maintenanceConfigurations', 'mc-${house.cluster}-${number}')
-)
+var windows = map(windowNames, window => resourceId('Microsoft.Maintenance/maintenanceConfigurations', window))
 var machineHouse = union(machines, { diskEncryptionSetId: !parts.disks ? '' : diskEncryption!.outputs.id })
 
 /*** RESOURCES ***/
@@ -113,7 +113,7 @@ module diskEncryption 'diskEncryption.bicep' = if (parts.disks) {
 
 module patching '../protection/patching.bicep' = {
   name: 'patching'
-  params: { cluster: house.cluster, location: house.location, tags: house.tags, startTime: '02:00' }
+  params: { names: windowNames, location: house.location, tags: house.tags, startTime: '02:00' }
 }
 
 module serverMachines 'servers.bicep' = {

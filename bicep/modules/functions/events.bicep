@@ -17,6 +17,7 @@ param sourceId string
 @description('Required. Kind of the source.')
 param topicType
   | 'Microsoft.KeyVault.vaults'
+  | 'Microsoft.Maintenance.MaintenanceConfigurations'
   | 'Microsoft.Resources.ResourceGroups'
   | 'Microsoft.ResourceNotifications.HealthResources'
 

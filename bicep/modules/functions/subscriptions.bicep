@@ -1,5 +1,5 @@
 metadata name = 'Event subscriptions'
-metadata description = 'Vaults tell of certificates, the resource group of machines, Azure of their health.'
+metadata description = 'Vaults tell of certificates, windows of patching that begins, the resource group of machines, Azure of their health.'
 
 import { Identity } from '../../types.bicep'
 
@@ -7,7 +7,7 @@ import { Identity } from '../../types.bicep'
 @description('Required. Name of the cluster.')
 param cluster string
 
-@description('Required. Region of the vaults.')
+@description('Required. Region of the vaults and windows.')
 param location string
 
 @description('Required. Tags of every resource.')
@@ -18,6 +18,9 @@ param vaultNames string[]
 
 @description('Required. Resource group of the machines.')
 param computeGroup string
+
+@description('Required. Name of each window in which servers are patched, in the group of the machines.')
+param windowNames string[]
 
 @description('Required. Resource id of the function that answers.')
 param functionId string
@@ -47,6 +50,26 @@ module vaults 'events.bicep' = [
         'Microsoft.KeyVault.CertificateExpired'
         'Microsoft.KeyVault.SecretNewVersionCreated'
       ]
+      operations: []
+      functionId: functionId
+      stateAccountId: stateAccountId
+      identityId: events.id
+      workspaceId: workspaceId
+    }
+  }
+]
+
+// Before servers are patched and may reboot, their state is saved.
+module windows 'events.bicep' = [
+  for window in windowNames: {
+    name: 'events-${window}'
+    params: {
+      name: 'evgt-${window}'
+      location: location
+      tags: tags
+      sourceId: resourceId(computeGroup, 'Microsoft.Maintenance/maintenanceConfigurations', window)
+      topicType: 'Microsoft.Maintenance.MaintenanceConfigurations'
+      eventTypes: ['Microsoft.Maintenance.PreMaintenanceEvent']
       operations: []
       functionId: functionId
       stateAccountId: stateAccountId

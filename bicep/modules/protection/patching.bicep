@@ -2,8 +2,8 @@ metadata name = 'Patching'
 metadata description = 'When servers may be patched and rebooted: each zone on its own day, so that a quorum always stays.'
 
 /*** WHAT THE CALLER DECIDES ***/
-@description('Required. Name of the cluster.')
-param cluster string
+@description('Required. Name of each window.')
+param names string[]
 
 @description('Required. Region.')
 param location string
@@ -20,7 +20,7 @@ var days = ['Tuesday', 'Wednesday', 'Thursday']
 /*** RESOURCES ***/
 resource windows 'Microsoft.Maintenance/maintenanceConfigurations@2023-04-01' = [
   for (day, index) in days: {
-    name: 'mc-${cluster}-${index + 1}'
+    name: names[index]
     location: location
     tags: tags
     properties: {

@@ -192,6 +192,19 @@ def events_are_never_lost(world: Prediction) -> Iterable[str]:
 
 @rule(
     lambda world: world.resources.remove(
+        next(each for each in world.of("Microsoft.EventGrid/systemTopics") if "/mc-" in each["properties"]["source"])
+    )
+)
+def state_is_saved_before_servers_are_patched(world: Prediction) -> Iterable[str]:
+    """Where events are told at all, each window of patching is announced to the keeper."""
+    topics = world.of("Microsoft.EventGrid/systemTopics")
+    told = {each["properties"]["source"] for each in topics}
+    windows = world.of("Microsoft.Maintenance/maintenanceConfigurations") if topics else []
+    yield from (f"{each['name']} begins unannounced" for each in windows if each["id"] not in told)
+
+
+@rule(
+    lambda world: world.resources.remove(
         world.of("Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems")[0]
     )
 )

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 
+from keeper.controllers import snapshot
 from keeper.controllers.taking import load_manifest
-from keeper.core.messages import Kind
+from keeper.core.messages import Controller, Kind, Message, parse_message
 from keeper.core.snapshots import MANIFEST_METADATA, BadSnapshot, Part, Product, Reason, Tier
 from keeper.errors import Forbidden, LostLease, Permanent, Throttled, Unreachable
 from lab.archives import archive_of
@@ -172,10 +173,26 @@ def test_a_snapshot_asked_for_is_taken_though_none_is_due_but_only_once(stage):
     asked = stage.clock()
     assert stage.tick(take=True).taken
     stage.clock.advance(60)
-    from keeper.controllers import snapshot  # noqa: PLC0415 -- the same message twice
-    from keeper.core.messages import Controller, Message  # noqa: PLC0415 -- the same
-
     again = Message(Kind.NUDGE, Controller.SNAPSHOT, "test", asked, "test", {"take": True})
+    assert snapshot.run(stage.world(), again).taken == ()
+
+
+def test_a_snapshot_asked_for_that_failed_is_asked_for_again_until_it_is_there(stage):
+    stage.tick()
+    stage.clock.advance(60)
+    stage.store.step = refusing(Unreachable("reset"), "stage")
+    assert stage.tick(take=True).problems
+
+    stage.clock.advance(300)
+    wish = parse_message(stage.corridor.receive())
+    assert wish.detail == {"take": True}
+    assert snapshot.run(stage.world(), wish).problems
+
+    stage.store.step = lambda _: None
+    stage.clock.advance(300)
+    again = parse_message(stage.corridor.receive())
+    assert again == wish
+    assert snapshot.run(stage.world(), again).taken
     assert snapshot.run(stage.world(), again).taken == ()
 
 
