@@ -169,8 +169,7 @@ def _note(tick: Tick, manifest: Manifest) -> None:
         state_bytes=manifest.state_bytes,
         took=tick.world.clock.now() - tick.now,
     )
-    kilobytes = -(-manifest.archive_bytes // 1024)
-    tick.said.append(f"took {name.stem} ({manifest.tier}, {kilobytes} KiB, sha256 ok)")
+    tick.said.append(f"took {name.stem} ({manifest.tier}, {-(-manifest.archive_bytes // 1024)} KiB, sha256 ok)")
 
 
 def _copy(tick: Tick, listing: Listing, copies: Listing | None) -> None:
@@ -250,7 +249,7 @@ def _follow_up(tick: Tick, message: Message, status: Status) -> Status:
     """After a failure, ask for another look soon; one such request is under way at a time, and one for each wish."""
     if not tick.problems:
         return replace(status, follow_up=None)
-    wish = message.detail if message.detail.get("take") is True else {}
+    wish = {"take": True} if message.detail.get("take") is True else {}
     if not wish and status.follow_up is not None and tick.now < status.follow_up <= tick.now + RETRY:
         return status
     again = Message(Kind.NUDGE, Controller.SNAPSHOT, "follow-up", message.at, "keeper", wish)
