@@ -77,7 +77,7 @@ class Day:
         self._until("a growth", lambda: self._growths() > grown, 10)
         ordered = time.monotonic() - asked
         self._until("web running", lambda: self._running("web") == 6)
-        self._stage.at_most("queued work → machine ordered", ordered, 3)
+        self._stage.at_most("queued work → machine ordered", ordered, 5)
         self._stage.at_most("queued work → running (machines boot in 2 s)", time.monotonic() - asked, 10)
 
     def an_alert_fires(self) -> None:
@@ -87,7 +87,7 @@ class Day:
         began = time.monotonic()
         self._alert("Fired")
         self._until("a growth by pressure", lambda: self._growths() > grown, 10)
-        self._stage.at_most("alert posted → machine ordered", time.monotonic() - began, 3)
+        self._stage.at_most("alert posted → machine ordered", time.monotonic() - began, 5)
         self._alert("Resolved")
         self._until("the node", lambda: self._ready("general") == before + 1)
         self._stage.equal("instances added by one fired and resolved alert", self._capacity("general") - before, 1)
@@ -103,7 +103,7 @@ class Day:
         self._until("a refusal", lambda: self._refusals() > 0, 10)
         refused = time.monotonic()
         self._until("the spot pool's growth", lambda: self._capacity("spot") > 0, 10)
-        self._stage.at_most("refused by quota → next pool ordered", time.monotonic() - refused, 3)
+        self._stage.at_most("refused by quota → next pool ordered", time.monotonic() - refused, 5)
         self._until("burst running", lambda: self._running("burst") == 9)
         self._lab.cloud.faults.clear()
 
