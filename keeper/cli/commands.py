@@ -20,6 +20,8 @@ op = typer.Typer(help="Operations: scale, pause, resume, snapshot, show, cancel.
 app.add_typer(op, name="op")
 console = Console()
 FAILED, REFUSED, NOT_YET = 1, 2, 3
+MOST = 500
+"""Decisions that the API gives at once."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the operation's record.")]
@@ -59,7 +61,7 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def explain(  # noqa: PLR0917 -- one parameter per option
     ctx: typer.Context,
-    most: int = 20,
+    most: Annotated[int, typer.Option(min=1, max=MOST, help="Lines, or records with --json.")] = 20,
     day: Annotated[str, typer.Option(help="A day as YYYY-MM-DD; today unless given.")] = "",
     controller: Annotated[str, typer.Option(help="Only this controller's.")] = "",
     pool: Annotated[str, typer.Option(help="Only what names this pool.")] = "",
@@ -67,15 +69,18 @@ def explain(  # noqa: PLR0917 -- one parameter per option
     reason: Annotated[str, typer.Option(help="Only what has this reason, such as demand.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Show the newest decisions of every controller: when, who, why, and in one sentence what."""
+    """Show the newest decisions of every controller: when, who, why, and in one sentence what.
+
+    A controller that says the same many times over takes one line.
+    """
     fields = {"day": day, "controller": controller, "pool": pool, "cause": cause, "reason": reason}
-    answer = _answered(ctx, "decisions", most=most, **{name: text for name, text in fields.items() if text})
+    given = {name: text for name, text in fields.items() if text}
+    answer = _answered(ctx, "decisions", most=most if as_json else MOST, **given)
     if as_json:
         return _print_json(answer)
-    columns = ("at", "controller", "cause", "reason", "sentence")
-    table = Table(*columns, box=None)
-    for record in cast("list[dict[str, object]]", answer["decisions"]):
-        table.add_row(*(str(record.get(name, "")) for name in columns))
+    table = Table("at", "controller", "cause", "reason", "sentence", box=None)
+    for line in reports.decisions(cast("list[dict[str, object]]", answer["decisions"]))[-most:]:
+        table.add_row(*line)
     console.print(table)
     return None
 

@@ -1,6 +1,8 @@
-"""What `keeper status` says of backups, in lines for a person."""
+"""What `keeper status` says of backups, and `keeper explain` of decisions, in lines for a person."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from itertools import groupby
 from typing import cast
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
@@ -15,6 +17,11 @@ def backups(answer: Mapping[str, object]) -> Iterator[str]:
     restore = answer.get("restore")
     if isinstance(restore, dict):
         yield _restore(cast("dict[str, object]", restore))
+
+
+def decisions(records: Iterable[Mapping[str, object]]) -> list[tuple[str, str, str, str, str]]:
+    """Time, controller, cause, reason and sentence, oldest first; one line for what a controller says over and over."""
+    return [_decision(list(same)) for _, same in groupby(records, lambda each: (each["controller"], each["sentence"]))]
 
 
 def age(seconds: float) -> str:
@@ -32,6 +39,18 @@ def progress(operation: Mapping[str, object]) -> str:
     total, done = cast("int", given["totalBytes"]), cast("int", given["doneBytes"])
     part = f" {done * 100 // total} % of {total} bytes" if total else ""
     return f"{given['step']}: {given['doing'] or 'done'}{part}"
+
+
+def _decision(same: list[Mapping[str, object]]) -> tuple[str, str, str, str, str]:
+    """The newest of decisions that say the same, and since when."""
+    newest = same[-1]
+    times = "" if len(same) == 1 else f" ({len(same)} times since {_time(same[0])})"
+    controller, cause, reason = (str(newest.get(name, "")) for name in ("controller", "cause", "reason"))
+    return _time(newest), controller, cause, reason, f"{newest['sentence']}{times}"
+
+
+def _time(record: Mapping[str, object]) -> str:
+    return f"{datetime.fromisoformat(str(record['at'])):%H:%M:%S}"
 
 
 def _snapshot(known: Mapping[str, object]) -> str:

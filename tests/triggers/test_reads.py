@@ -186,6 +186,18 @@ def test_a_person_narrows_the_decisions_at_a_terminal(keeper: Callable) -> None:
     assert ("did snapshot" in one, "did restore" in one) == (True, False)
 
 
+def test_what_is_said_over_and_over_takes_one_line_at_a_terminal(furnished: Ledger, keeper: Callable) -> None:
+    for second in range(40):
+        at = NOW + timedelta(minutes=5, seconds=second)
+        record = {"at": at.isoformat(), "controller": "autoscale", "cause": "timer", "reason": "steady"}
+        furnished.decide(Controller.AUTOSCALE, {**record, "sentence": "1 ready"}, at)
+
+    lines = keeper("explain", "--most", "2").output.splitlines()
+
+    assert lines[-1].split() == "12:05:39 autoscale timer steady 1 ready (40 times since 12:05:00)".split()
+    assert len(lines) == 3
+
+
 def test_a_wrong_field_at_a_terminal_is_said_in_one_line(keeper: Callable) -> None:
     failed = keeper("explain", "--pool", "swimming")
 
