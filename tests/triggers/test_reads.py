@@ -194,7 +194,7 @@ def test_what_is_said_over_and_over_takes_one_line_at_a_terminal(furnished: Ledg
 
     lines = keeper("explain", "--most", "2").output.splitlines()
 
-    assert lines[-1].split() == "12:05:39 autoscale timer steady 1 ready (40 times since 12:05:00)".split()
+    assert " ".join(lines[-1].split()) == "12:05:39 autoscale timer steady 1 ready (40 times since 12:05:00)"
     assert len(lines) == 3
 
 
