@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lab.deployment import ROOT, Deployment
 from lab.pools import LabPool, settings_of
 from lab.scenarios.day import cpu_alert
-from tests.bench.rows import Row, p50, p95, row
+from tests.bench.rows import Row, memory, p50, p95, row
 
 if TYPE_CHECKING:
     import requests
@@ -89,7 +89,9 @@ def measure_idle(lab: Deployment) -> list[Row]:
         row("idle tick, CPU", spent, "s", 0.3, how),
         row("idle tick, calls to Nomad", (lab.nomad.lab.requests_answered() - nomad) / TICKS, "calls", 6, how),
         row("idle tick, calls to Azure Resource Manager", (len(lab.arm.journal) - arm) / TICKS, "calls", 1, how),
-        row("worker's memory after these ticks", resident(lab.host.worker_pid), "MB", 150, "VmRSS of the worker"),
+        row(
+            "worker's memory after these ticks", memory("VmRSS", lab.host.worker_pid), "MB", 150, "VmRSS of the worker"
+        ),
     ]
 
 
@@ -121,12 +123,6 @@ def cpu_seconds(pid: int) -> float:
     """User and system time of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident(pid: int) -> float:
-    """Resident memory of a process, in MB."""
-    line = next(each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
 
 
 def measure() -> list[Row]:

@@ -1,7 +1,6 @@
 """How fast the planner is, and how much memory it takes. Run by `make bench`; `python -m tests.bench.planner` prints the list."""
 
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from time import process_time
 from keeper.core import scaling
 from keeper.core.plan import Grow, Plan
 from keeper.core.view import View
+from tests.bench.rows import memory
 from tests.property.builders import (
     RULES,
     allocation,
@@ -88,11 +88,9 @@ def grown(least: int, most: int) -> Callable[[Plan], bool]:
 
 
 def peak(make: Callable[[], View]) -> float:
-    """MiB that planning adds at its peak to an interpreter that holds the view already."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    made = make()
-    scaling.plan_autoscale(made, RULES)
-    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, before) / 1024
+    """MiB that an interpreter takes at its peak which makes a view and plans, all told."""
+    scaling.plan_autoscale(make(), RULES)
+    return memory("VmHWM")
 
 
 def results() -> list[dict[str, object]]:

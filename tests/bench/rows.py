@@ -1,8 +1,9 @@
 """One measured figure, and how a list of them is made from samples."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import median, quantiles
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 
 class Row(TypedDict):
@@ -34,3 +35,12 @@ def p95(samples: Sequence[float]) -> float:
 def p50(samples: Sequence[float]) -> float:
     """The median."""
     return median(samples)
+
+
+def memory(what: Literal["VmRSS", "VmHWM"], process: int | Literal["self"] = "self") -> float:
+    """What a process takes of memory now, or took at most, in MiB.
+
+    The most that `getrusage` tells begins with what the parent took, which hides all that a smaller child does.
+    """
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(what)).split()[1]) / 1024

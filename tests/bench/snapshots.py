@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -44,7 +43,7 @@ from lab.clock import wall_clock
 from lab.damage import damaged
 from lab.host.model import time_span
 from lab.storage.memory import MemoryCorridor, MemoryRecords
-from tests.bench.rows import Row
+from tests.bench.rows import Row, memory
 from tests.bench.snapshot_servers import Streamed
 
 ROOT = Path(__file__).parents[2]
@@ -181,12 +180,11 @@ def child(where: dict[str, Any]) -> dict[str, float]:
     asked = Asked(SnapshotSettings(cluster="bench"))
     take(backups, small, Listing((), wall_clock()), Held(), asked)
     source.observe()
-    idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    idle = memory("VmRSS")
     start = perf_counter()
     manifest = take(backups, source, Listing((), wall_clock()), Held(), asked)
     assert manifest.state_bytes == where["state_bytes"]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"peak": (peak - idle) / 1024, "seconds": perf_counter() - start}
+    return {"peak": memory("VmHWM") - idle, "seconds": perf_counter() - start}
 
 
 class Doomed:
