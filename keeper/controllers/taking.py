@@ -77,7 +77,7 @@ def gathered(backups: Snapshots, product: Product, cluster: str, version: str) -
         deposits = backups.keystores.deposits(cluster)
     bundled = keystores.bundle(deposits, needed)
     if bundled is None:
-        missing = sorted(set(needed) - set(deposits))
+        missing = keystores.missing(deposits, needed)
         event(Event.KEYSTORE_MISSING, product=product, keys=missing, runbook="docs/runbooks/snapshot-keystore.md")
     return bundled
 

@@ -32,9 +32,12 @@ GZIP_START = re.compile(rb"\x1f\x8b\x08\x00\x00\x00\x00\x00[\x00\x02\x04]\xff", 
 
 BLOCK = 512
 META, STATE, SUMS = MEMBERS = ("meta.json", "state.bin", "SHA256SUMS")
+LARGEST_NUMBER = 2**64 - 1
+"""Raft counts in 64 bits."""
 LARGEST_SMALL = {META: 256 * 1024, SUMS: 1024}
 UNPACKED_FREELY = 16 * 1024 * 1024
-"""Below this the ratio says nothing: an almost empty state packs very well."""
+"""Below this the ratio says nothing: an almost empty state packs very well. Nor do so many bytes pack into more than they are: what
+brings nothing could come for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,8 @@ class ArchiveCheck:
             except zlib.error as exc:
                 raise BadSnapshot(Reason.CORRUPT, f"the gzip stream breaks: {exc}") from exc
             self._unpacked += len(piece)
+            if self._packed > self._unpacked + UNPACKED_FREELY:
+                raise BadSnapshot(Reason.TOO_LARGE, f"{self._packed} bytes unpack to no more than {self._unpacked}")
             if self._unpacked > max(UNPACKED_FREELY, self._limits.ratio * self._packed):
                 raise BadSnapshot(Reason.TOO_LARGE, f"{self._packed} bytes unpack to more than {self._unpacked}")
             yield piece
@@ -252,13 +257,13 @@ def _check_sums(text: bytes, actual: dict[str, str]) -> None:
 def _parse_meta(raw: bytes) -> _Meta:
     try:
         parsed: object = json.loads(raw)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise BadSnapshot(Reason.CORRUPT, f"meta.json is no JSON: {exc}") from exc
     meta = cast("dict[str, object]", parsed) if isinstance(parsed, dict) else {}
     configuration = meta.get("Configuration")
     servers = cast("dict[str, object]", configuration).get("Servers") if isinstance(configuration, dict) else None
     numbers = [meta.get(key) for key in ("Index", "Term", "Size")]
-    whole = [n for n in numbers if isinstance(n, int) and not isinstance(n, bool) and n >= 0]
+    whole = [n for n in numbers if isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= LARGEST_NUMBER]
     if meta.get("Version") != 1 or len(whole) < len(numbers) or not isinstance(servers, list):
         raise BadSnapshot(Reason.CORRUPT, "meta.json lacks version 1, an index, a term, a size or its servers")
     return _Meta(*whole, servers=len(cast("list[object]", servers)))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
+from keeper.core.retention import CLOCKS_AGREE
+
 JOB = "keeper-canary"
 NAMESPACE = "default"
 VARIABLE = KEY = "keeper/canary"
@@ -56,11 +58,11 @@ def _proof(cluster: str, stamp: str) -> str:
 
 
 def is_due(items: Mapping[str, str] | None, cluster: str, now: datetime) -> bool:
-    """Whether it has to be written anew: it is missing, damaged, another cluster's, or older than a day."""
+    """Whether it has to be written anew: it is missing, damaged, another cluster's, older than a day, or from a clock that ran ahead."""
     canary = None if items is None else Canary.of(items)
     if canary is None or canary.cluster != cluster:
         return True
-    return now - canary.refreshed >= REFRESH
+    return not -CLOCKS_AGREE <= now - canary.refreshed < REFRESH
 
 
 def job_of(canary: Canary) -> dict[str, object]:

@@ -23,9 +23,21 @@ CONTAINER = "keystores"
 KEY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def missing(deposits: Mapping[str, bytes], needed: Collection[str]) -> list[str]:
+    """The needed root keys that were never deposited, or whose deposit is damaged."""
+    return sorted(key for key in needed if key not in deposits or not _is_deposit(deposits[key]))
+
+
+def _is_deposit(body: bytes) -> bool:
+    try:
+        return _object("deposit", body).get("keystore") == VERSION
+    except FieldError:
+        return False
+
+
 def bundle(deposits: Mapping[str, bytes], needed: Collection[str]) -> bytes | None:
-    """What goes beside a snapshot that needs those root keys, or None when one of them was never deposited."""
-    if not needed or any(key not in deposits for key in needed):
+    """What goes beside a snapshot that needs those root keys, or None when one of them is missing."""
+    if not needed or missing(deposits, needed):
         return None
     keys = {key: json.loads(deposits[key]) for key in sorted(needed)}
     return json.dumps({"keystore": VERSION, "keys": keys}, sort_keys=True, separators=(",", ":")).encode()
@@ -63,7 +75,7 @@ def lacking(held: Mapping[str, Collection[str]], needed: Collection[str], server
 def _object(what: str, body: bytes) -> Mapping[str, object]:
     try:
         parsed: object = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise FieldError(what, "one JSON object", body[:100]) from None
     if not isinstance(parsed, dict):
         raise FieldError(what, "one JSON object", parsed)

@@ -65,7 +65,7 @@ def from_json(text: str | bytes) -> Manifest:
     """The manifest of a text form; raises `FieldError` naming the field that is wrong."""
     try:
         parsed: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise FieldError("manifest", "one JSON object", text) from None
     if not isinstance(parsed, dict):
         raise FieldError("manifest", "one JSON object", parsed)

@@ -165,7 +165,7 @@ def from_json(body: bytes) -> Memory:
 def _object(body: bytes) -> Mapping[str, object]:
     try:
         parsed: object = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise FieldError("verdict", "one JSON object", body[:80]) from None
     if not isinstance(parsed, dict):
         raise FieldError("verdict", "one JSON object", parsed)

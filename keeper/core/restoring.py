@@ -12,6 +12,7 @@ from itertools import zip_longest
 
 from keeper.core import versions
 from keeper.core.canaries import Canary
+from keeper.core.retention import CLOCKS_AGREE
 from keeper.core.snapshots import Level, Manifest, Product
 
 LATEST = {"latest": Product.NOMAD, "latest-consul": Product.CONSUL}
@@ -198,6 +199,6 @@ def _canaries(manifest: Manifest, found: Found) -> list[str]:
     canary = Canary.of(found.canary)
     if canary is None:
         return [*wrong, f"the canary {what} does not prove itself: its proof does not fit its content"]
-    if canary.refreshed > manifest.name.taken:
+    if canary.refreshed > manifest.name.taken + CLOCKS_AGREE:  # it may be refreshed while a snapshot is on its way
         return [*wrong, f"the canary {what} is from {canary.refreshed:%Y-%m-%dT%H:%M:%SZ}, after the snapshot"]
     return wrong

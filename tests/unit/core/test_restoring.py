@@ -134,6 +134,25 @@ def test_a_canary_proves_itself_and_is_refreshed_each_day():
         assert canaries.is_due(items, cluster, now)
 
 
+def test_a_canary_of_a_clock_that_ran_ahead_is_written_anew_and_one_refreshed_meanwhile_is_believed():
+    def of(at):
+        return Canary("prod", at).items()
+
+    assert canaries.is_due(of(NOW + timedelta(days=300)), "prod", NOW)
+    assert not canaries.is_due(of(NOW + timedelta(seconds=90)), "prod", NOW)
+    taken = manifest().name.taken
+    assert restoring.differences(manifest(), found(canary=of(taken + timedelta(seconds=90)))) == []
+    assert restoring.differences(manifest(), found(canary=of(taken + timedelta(minutes=6))))
+
+
+def test_a_deposit_that_is_damaged_is_none():
+    whole = b'{"keystore":1,"file":{}}'
+
+    for bad in (b"", b"{", b"[]", b'{"keystore":2}', b"[" * 50_000):
+        assert keystores.bundle({"a": whole, "b": bad}, ["a", "b"]) is None
+        assert keystores.missing({"a": whole, "b": bad}, ["a", "b", "c"]) == ["b", "c"]
+
+
 def test_a_keystore_is_all_of_the_needed_keys_or_none():
     deposits = {KEY_ID: b'{"keystore": 1, "wrapped": "w"}', KEY_ID.replace("3", "4"): b"{}"}
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from keeper.core.archive import STEP, ArchiveCheck, Limits
 from keeper.core.snapshots import BadSnapshot, Reason
-from lab.archives import archive_of
+from lab.archives import archive_of, gzip_of, tar_of
 from lab.damage import damaged, members_of
 
 RECORDED = Path(__file__).parents[2] / "recordings" / "nomad-1.6.5"
@@ -111,6 +111,27 @@ def test_a_state_beyond_the_limit_is_refused_before_it_is_read():
 
     with pytest.raises(BadSnapshot, match=r"too_large: state\.bin has 2097152 bytes"):
         checked(archive, limits=Limits(1 << 20))
+
+
+def test_what_unpacks_to_nothing_does_not_come_for_ever():
+    check, empty_blocks = ArchiveCheck(LIMITS), b"\0\0\0\xff\xff" * 100_000
+    check.push(archive_of(b"")[:10])
+
+    with pytest.raises(BadSnapshot, match="too_large: "):
+        for _ in range(100):
+            check.push(empty_blocks)
+
+
+@pytest.mark.parametrize("meta", [b"[" * 200_000, b'{"Index":' * 20_000], ids=["lists", "objects"])
+def test_a_meta_that_is_nested_without_end_is_no_json(meta):
+    with pytest.raises(BadSnapshot, match=r"corrupt: meta\.json is no JSON"):
+        checked(gzip_of(tar_of([("meta.json", meta)])))
+
+
+def test_an_index_that_raft_cannot_count_to_never_becomes_a_name():
+    assert checked(archive_of(b"state", 2**64 - 1)).index == 2**64 - 1
+    with pytest.raises(BadSnapshot, match=r"corrupt: meta\.json lacks"):
+        checked(archive_of(b"state", 2**64))
 
 
 def test_every_reason_has_a_runbook_that_exists():
