@@ -8,7 +8,7 @@ from keeper.core import manifest_json
 from keeper.core.retention import Held, Listing
 from keeper.core.snapshots import MANIFEST_METADATA, BadSnapshot, Manifest, Part, Reason
 from keeper.ports import Lease
-from keeper.snapshot_ports import SnapshotStore
+from keeper.snapshot_ports import DataKey, SnapshotStore
 
 
 def read_back(store: SnapshotStore, manifest: Manifest, lease: Lease) -> None:
@@ -33,8 +33,28 @@ def copy(store: SnapshotStore, copies: SnapshotStore, held: Held, there: Listing
                 _copy_part(store, copies, manifest, part, lease)
     read_back(copies, manifest, lease)
     with storing():
+        if manifest.keystore_sha256 is not None:
+            _compare_keystores(store, copies, manifest)
         put_manifest(copies, manifest, lease)
     return manifest
+
+
+def keystore_of(key: DataKey, store: SnapshotStore, manifest: Manifest) -> bytes:
+    """The root keys beside a snapshot; raises `BadSnapshot` (`UNREADABLE`) unless they are those that its manifest names."""
+    blob = manifest.name.blob(Part.KEYSTORE)
+    with storing():
+        body = b"".join(key.open(blob, store.read(manifest.tier, blob)))
+    if hashlib.sha256(body).hexdigest() != manifest.keystore_sha256:
+        raise BadSnapshot(Reason.UNREADABLE, f"{blob} is not the keystore that the manifest names")
+    return body
+
+
+def _compare_keystores(store: SnapshotStore, copies: SnapshotStore, manifest: Manifest) -> None:
+    """The manifest knows only what is inside, which the copying identity cannot open."""
+    blob = manifest.name.blob(Part.KEYSTORE)
+    first, second = (b"".join(each.read(manifest.tier, blob)) for each in (store, copies))
+    if first != second:
+        raise BadSnapshot(Reason.UNREADABLE, f"the copy of {blob} is not what was copied")
 
 
 def _copy_part(store: SnapshotStore, copies: SnapshotStore, manifest: Manifest, part: Part, lease: Lease) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from keeper.controllers.copying import keystore_of
 from keeper.controllers.ledger import Ledger
 from keeper.controllers.taking import Paced, load_manifest, storing, unlocking
 from keeper.core import canaries, rehearsals
@@ -204,6 +205,8 @@ def _read_whole(tick: Tick, held: Held) -> None:
             pace.sending(len(piece))
             check.push(piece)
     check.end(bytes.fromhex(manifest.archive_sha256))
+    if manifest.keystore_sha256 is not None:
+        keystore_of(key, tick.backups.store, manifest)
 
 
 def _follow_up(tick: Tick, before: Memory, message: Message) -> None:

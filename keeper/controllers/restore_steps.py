@@ -1,11 +1,11 @@
 """The steps of one restore. Each returns what it adds to the progress; each may be done again after a cut."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from keeper.controllers.copying import keystore_of
 from keeper.controllers.ledger import Ledger
 from keeper.controllers.taking import Asked, Paced, load_manifest, storing, take, unlocking
 from keeper.core import keystores, manifest_json, restoring
@@ -21,6 +21,7 @@ from keeper.core.snapshots import (
     Part,
     Product,
     Reason,
+    Tier,
     parse_stem,
 )
 from keeper.errors import Gone, Refused, Transient
@@ -148,12 +149,12 @@ class Steps:
         return {}
 
     def save(self) -> Mapping[str, object]:
-        """Snapshot the state that is about to go. It may be that of new, empty servers: that is no reason to refuse it."""
+        """Snapshot the state that is about to go. It may be that of new, empty servers: no reason to refuse it, nor to keep it as a day's or a month's."""
         self.attempt.note(doing="taking the pre-restore snapshot")
         settings = self.attempt.world.settings.snapshots
         try:
             listing = self._listing()
-            asked = Asked(settings, frozenset({Reason.INDEX_BEHIND, Reason.SIZE_ABSURD}))
+            asked = Asked(settings, frozenset({Reason.INDEX_BEHIND, Reason.SIZE_ABSURD}), Tier.HOURLY)
             undo = take(self.backups, self.target.source, listing, self.attempt.lease, asked)
         except BadSnapshot as exc:
             if exc.reason in PASSING:
@@ -215,14 +216,9 @@ class Steps:
         self.attempt.note(doing=doing, done_bytes=done, total_bytes=self.manifest.archive_bytes)
 
     def _keystore(self) -> bytes:
-        blob = self.manifest.name.blob(Part.KEYSTORE)
         with unlocking():
             key = self.backups.keys.unwrap(self.manifest.key)
-        with storing():
-            body = b"".join(key.open(blob, self.shelf.read(self.manifest.tier, blob)))
-        if hashlib.sha256(body).hexdigest() != self.manifest.keystore_sha256:
-            raise BadSnapshot(Reason.UNREADABLE, f"{blob} is not the keystore that the manifest names")
-        return body
+        return keystore_of(key, self.shelf, self.manifest)
 
     def _listing(self) -> Listing:
         with storing():

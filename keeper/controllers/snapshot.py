@@ -15,9 +15,9 @@ from keeper.controllers.sweeping import sweep
 from keeper.controllers.taking import Asked, finish, load_manifest, storing, take
 from keeper.core import retention, snapshot_plan, snapshot_status
 from keeper.core.messages import Controller, Kind, Message
-from keeper.core.retention import Held, Listing
+from keeper.core.retention import Listing
 from keeper.core.snapshot_status import ProductStatus, Status
-from keeper.core.snapshots import BadSnapshot, Manifest, Part, Product, Reason
+from keeper.core.snapshots import BadSnapshot, Manifest, Product, Reason
 from keeper.errors import Permanent
 from keeper.ports import Lease, Records, World
 from keeper.snapshot_ports import Deletion, Snapshots, SnapshotStore
@@ -46,6 +46,8 @@ class Tick:
     taken: list[Manifest] = field(default_factory=list[Manifest])
     said: list[str] = field(default_factory=list[str])
     problems: list[tuple[Product | None, BadSnapshot]] = field(default_factory=list[tuple[Product | None, BadSnapshot]])
+    granted: bool = False
+    """Whether all that was asked for has been taken."""
 
     @contextmanager
     def attempting(self, product: Product | None = None) -> Generator[None]:
@@ -104,8 +106,9 @@ def _act(tick: Tick, message: Message, status: Status) -> Status:
     products = tuple(source.product for source in tick.backups.sources)
     if _finish(tick, listing):
         listing = _again(tick.backups.store, cluster)
-    forced = _forced(message, listing, products)
+    forced = _forced(message, listing, products, tick.now)
     _take(tick, snapshot_plan.due(listing, products, forced, settings.interval), listing)
+    tick.granted = forced <= {manifest.name.product for manifest in tick.taken}
     if tick.taken:
         listing = _again(tick.backups.store, cluster)
     _copy(tick, listing, copies)
@@ -175,7 +178,7 @@ def _note(tick: Tick, manifest: Manifest) -> None:
 def _copy(tick: Tick, listing: Listing, copies: Listing | None) -> None:
     if copies is None or tick.backups.copies is None:
         return
-    for held in snapshot_plan.missing(listing, copies)[: snapshot_plan.COPIES_AT_ONCE]:
+    for held in snapshot_plan.to_copy(listing, copies):
         with tick.attempting(held.name.product):
             copy(tick.backups.store, tick.backups.copies, held, copies, tick.lease)
             event(Event.SNAPSHOT_COPIED, snapshot=held.name.stem)
@@ -218,16 +221,11 @@ def _sweep(tick: Tick, store: SnapshotStore, listing: Listing) -> None:
             tick.said.append(f"deleted {done[Deletion.DELETED]} expired, {done[Deletion.IMMUTABLE]} kept by policy")
 
 
-def _forced(message: Message, listing: Listing, products: Collection[Product]) -> set[Product]:
+def _forced(message: Message, listing: Listing, products: Collection[Product], now: datetime) -> set[Product]:
     """The products of which a snapshot is wanted now, though none is due: none has been taken since it was asked for."""
     if message.kind is not Kind.OPERATION and message.detail.get("take") is not True:
         return set()
-    newest = {product: listing.newest(product) for product in products}
-    return {product for product, held in newest.items() if held is None or _begun(held) < message.at}
-
-
-def _begun(held: Held) -> datetime:
-    return min(held.name.taken, held.parts[Part.ARCHIVE])
+    return snapshot_plan.wanted_since(listing, products, now - message.at)
 
 
 def _accepted(message: Message) -> frozenset[Reason]:
@@ -246,10 +244,10 @@ def _with_problems(tick: Tick, status: Status) -> Status:
 
 
 def _follow_up(tick: Tick, message: Message, status: Status) -> Status:
-    """After a failure, ask for another look soon; one such request is under way at a time, and one for each wish."""
+    """After a failure, ask for another look soon; one such request is under way at a time, and one for each wish not granted yet."""
     if not tick.problems:
         return replace(status, follow_up=None)
-    wish = {"take": True} if message.detail.get("take") is True else {}
+    wish = {"take": True} if message.detail.get("take") is True and not tick.granted else {}
     if not wish and status.follow_up is not None and tick.now < status.follow_up <= tick.now + RETRY:
         return status
     again = Message(Kind.NUDGE, Controller.SNAPSHOT, "follow-up", message.at, "keeper", wish)

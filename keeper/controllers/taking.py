@@ -31,6 +31,8 @@ from keeper.settings import SnapshotSettings
 from keeper.snapshot_ports import Arriving, DataKey, Observed, Seal, Snapshots, SnapshotSource, SnapshotStore, Upload
 from keeper.telemetry import Event, event
 
+MANIFESTS_TRIED = 5
+
 CONFIRM_BYTES = 8 * 1024 * 1024
 """How much may go out on one confirmation of the lease."""
 
@@ -41,15 +43,15 @@ class Asked:
 
     settings: SnapshotSettings
     accept: Collection[Reason] = ()
+    tier: Tier | None = None
+    """None: the longest kept one whose period has none yet."""
 
 
 def take(backups: Snapshots, source: SnapshotSource, listing: Listing, lease: Lease, asked: Asked) -> Manifest:
     """Take, verify, seal and commit a snapshot; raises `BadSnapshot` with the reason when there is none, or `LostLease`."""
-    newest = listing.newest(source.product)
-    with storing():
-        last = None if newest is None else load_manifest(backups.store, newest)
+    last = _last(backups.store, listing, source.product)
     when = listing.free_second(source.product)
-    tier = retention.tier_of(when, listing.held, source.product)
+    tier = asked.tier or retention.tier_of(when, listing.held, source.product)
     with asking():
         before = source.observe()
     if before.too_wide:
@@ -62,6 +64,21 @@ def take(backups: Snapshots, source: SnapshotSource, listing: Listing, lease: Le
     with storing():
         put_manifest(backups.store, manifest, lease)
     return manifest
+
+
+def _last(store: SnapshotStore, listing: Listing, product: Product) -> Manifest | None:
+    """The newest manifest that can be read. One that is damaged is said, and keeps nobody from the next snapshot."""
+    for held in reversed(
+        listing.believable(product)[-MANIFESTS_TRIED:] or listing.verified(product)[-MANIFESTS_TRIED:]
+    ):
+        try:
+            with storing():
+                return load_manifest(store, held)
+        except BadSnapshot as exc:
+            if exc.reason is not Reason.UNREADABLE:
+                raise
+            event(Event.SNAPSHOT_FAILED, product=product, reason=exc.reason, why=exc.what, runbook=exc.reason.runbook)
+    return None
 
 
 def gathered(backups: Snapshots, product: Product, cluster: str, version: str) -> bytes | None:

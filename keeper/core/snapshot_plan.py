@@ -1,17 +1,17 @@
 """Which snapshots are due, which runs were cut and can be finished, which copies are missing, and whether an archive is sane. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from keeper.core.archive import Facts
-from keeper.core.retention import CLOCKS_AGREE, ORPHANED, Held, Listing
+from keeper.core.retention import CLOCKS_AGREE, ORPHANED, TIERS, Held, Listing
 from keeper.core.snapshots import BadSnapshot, Manifest, Part, Product, Reason
 
 SLACK = 10
 """A timer that fires a tenth of the interval early still finds a snapshot due."""
 
 COPIES_AT_ONCE = 2
-"""Missing copies made in one tick, the newest first: a second account that was added late fills up without haste."""
+"""Copies made up for in one tick besides the newest: a second account that was away, or was added late, fills up without haste."""
 
 TELLING_SIZE = 1024 * 1024
 """States below this may shrink as they like."""
@@ -26,6 +26,17 @@ def due(
 ) -> list[Product]:
     """The products to take a snapshot of, by the storage account's clock; `forced` are taken though not due."""
     return [product for product in products if product in forced or is_due(listing, product, interval)]
+
+
+def wanted_since(listing: Listing, products: Iterable[Product], ago: timedelta) -> set[Product]:
+    """The products of which no snapshot has been begun since somebody asked, that long ago: our clock may differ from storage's."""
+    since = listing.now - max(ago, timedelta())
+    newest = {product: listing.newest(product) for product in products}
+    return {product for product, held in newest.items() if held is None or _begun(held) < since}
+
+
+def _begun(held: Held) -> datetime:
+    return min(held.name.taken, held.parts[Part.ARCHIVE])
 
 
 def cut(listing: Listing) -> list[Held]:
@@ -50,11 +61,14 @@ def is_overdue(age: timedelta | None, interval: timedelta) -> bool:
     return age is None or not -CLOCKS_AGREE <= age <= interval * 3 / 2
 
 
-def missing(listing: Listing, copies: Listing) -> list[Held]:
-    """The snapshots that have no verified copy, newest first."""
+def to_copy(listing: Listing, copies: Listing) -> list[Held]:
+    """The snapshots to copy now: the newest of each product, and a few of those that were missed, the longest kept and newest first."""
     copied = {held.name for held in copies.held if held.verified}
     wanted = [held for held in listing.held if held.verified and held.name not in copied]
-    return sorted(wanted, key=lambda held: held.name.taken, reverse=True)
+    newest = {listing.newest(product) for product in Product}
+    missed = sorted((each for each in wanted if each not in newest), key=lambda each: each.name.taken, reverse=True)
+    missed.sort(key=lambda each: TIERS.index(each.tier))
+    return sorted(each for each in wanted if each in newest) + missed[:COPIES_AT_ONCE]
 
 
 def judge(facts: Facts, floor: int, last: Manifest | None, shrink: int, accepted: Collection[Reason] = ()) -> None:

@@ -191,6 +191,23 @@ def test_an_old_snapshot_that_no_longer_opens_is_found_out(theatre, drills):
     assert any("does not open" in problem for problem in outcome.problems)
 
 
+@pytest.mark.parametrize("lost", [True, False], ids=["lost", "spoilt"])
+def test_root_keys_beside_an_old_snapshot_that_no_longer_open_are_found_out(theatre, drills, lost):
+    theatre.furnish()
+    old = theatre.take()
+    theatre.store.now = lambda: wall_clock() + timedelta(seconds=2)
+    theatre.take()
+    where = next(each for each in theatre.store.blobs if each[1] == f"{old}.keystore.enc")
+    kept = theatre.store.blobs.pop(where)
+    if not lost:
+        theatre.store.blobs[where] = replace(kept, body=kept.body[:-1] + bytes([kept.body[-1] ^ 1]))
+
+    outcome = tick(theatre, drills)
+
+    assert any(f"{old}.keystore.enc" in problem for problem in outcome.problems)
+    assert f"read {old} anew" not in outcome.sentence
+
+
 def test_a_damaged_memory_costs_one_more_rehearsal(theatre, drills):
     theatre.furnish()
     stem = theatre.take()

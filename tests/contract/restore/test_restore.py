@@ -3,6 +3,7 @@
 import contextlib
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,8 +12,10 @@ from keeper.controllers.taking import load_manifest
 from keeper.core import manifest_json
 from keeper.core.operations import State
 from keeper.core.restoring import Step
-from keeper.core.snapshots import BadSnapshot, Part, Reason, parse_stem
+from keeper.core.retention import tier_of
+from keeper.core.snapshots import BadSnapshot, Part, Product, Reason, Tier, parse_stem
 from keeper.errors import Throttled, Transient, Unreachable
+from lab.clock import wall_clock
 from lab.membership import NodeShape
 from lab.scenarios.backup_set import service
 from tests.contract.restore.theatre import CLUSTER, Killed
@@ -94,6 +97,18 @@ def test_the_undo_brings_the_state_before_back(theatre):
     undone = theatre.restored(done.progress.undo)
 
     assert (undone.state, theatre.jobs()) == (State.SUCCEEDED, {"job-0", "job-1", "later"})
+
+
+def test_the_state_before_a_restore_takes_no_days_or_months_place(theatre):
+    theatre.furnish()
+    stem = theatre.take()
+    theatre.store.now = lambda: wall_clock() + timedelta(days=40)
+
+    done = theatre.restored(stem)
+
+    listing = theatre.store.listing(CLUSTER)
+    assert listing.find(parse_stem(done.progress.undo)).tier is Tier.HOURLY
+    assert tier_of(listing.now, listing.held, Product.NOMAD) is Tier.MONTHLY
 
 
 def test_a_dry_run_tells_the_phrase_and_changes_nothing(theatre):
