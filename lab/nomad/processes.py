@@ -18,11 +18,12 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import requests
 
 from lab.ca import Authority
+from lab.lifetime import Lifetime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +63,7 @@ class Agent:
 
 
 @dataclass(slots=True)
-class NomadProcesses:
+class NomadProcesses(Lifetime):
     """A context manager: three servers with a leader and a management token; clients join and leave one by one."""
 
     nomad: Path
@@ -74,17 +75,6 @@ class NomadProcesses:
     directory: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="nomad-")))
     agents: dict[str, Agent] = field(default_factory=dict)
     _next: int = 0
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def authority(self) -> Path:

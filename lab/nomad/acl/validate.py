@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lab.nomad.http.gotext import format_duration, nanoseconds, parse_rfc3339
+from lab.nomad.http.gotext import nanoseconds, parse_rfc3339
+from lab.nomad.model.times import go_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,7 @@ def _type_problems(token: Mapping[str, Any]) -> list[str]:
 def _new_problems(token: Mapping[str, Any]) -> list[str]:
     problems: list[str] = []
     if token["ExpirationTTL"] < 0:
-        shown = format_duration(token["ExpirationTTL"])
+        shown = go_duration(token["ExpirationTTL"])
         problems.append(f"token expiration TTL '{shown}' should not be negative")
     if not token["ExpirationTime"]:
         return problems
@@ -46,8 +47,7 @@ def _new_problems(token: Mapping[str, Any]) -> list[str]:
     bound, word = (MAXIMUM_TTL, "more") if span > MAXIMUM_TTL else (MINIMUM_TTL, "less")
     if span > MAXIMUM_TTL or span < MINIMUM_TTL:
         problems.append(
-            f"expiration time cannot be {word} than {format_duration(bound)} in the future "
-            f"(was {format_duration(span)})"
+            f"expiration time cannot be {word} than {go_duration(bound)} in the future (was {go_duration(span)})"
         )
     return problems
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 type Kind = str | Struct | ListOf | MapOf
 """A Go type: a scalar by its name ("string", "bool", "int", "uint64", "float64", "time.Duration", "any") or a compound."""
 
-_INTEGERS = frozenset({"int", "int32", "int64", "uint64", "uint8", "time.Duration"})
+_SIZES = {"int8": 8, "uint8": 8, "int32": 32}
+_INTEGERS = frozenset({"int", "int64", "uint64", "time.Duration", *_SIZES})
+_BYTES = "[]byte"
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +47,18 @@ class Struct:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A slice."""
+    """A slice; its structs are told of as pointers unless it holds them as they are."""
 
     item: Kind
+    pointers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class MapOf:
-    """A map with text keys."""
+    """A map with text keys; its structs are told of as in a slice."""
 
     item: Kind
+    pointers: bool = True
 
 
 def decode(body: bytes, kind: Kind | None = None) -> Any:  # noqa: ANN401 - any JSON value
@@ -83,11 +89,11 @@ def _fit(value: Any, kind: Kind, struct: str, path: str) -> Any:  # noqa: ANN401
         return _fit_struct(value, kind, struct, path)
     if isinstance(kind, ListOf):
         if not isinstance(value, list):
-            raise _mismatch(value, f"[]{_shown(kind.item)}", struct, path)
+            raise _mismatch(value, _shown(kind), struct, path)
         return [_fit(item, kind.item, struct, path) for item in value]
     if isinstance(kind, MapOf):
         if not isinstance(value, dict):
-            raise _mismatch(value, f"map[string]{_shown(kind.item)}", struct, path)
+            raise _mismatch(value, _shown(kind), struct, path)
         return {name: _fit(item, kind.item, struct, path) for name, item in value.items()}
     return _fit_scalar(value, kind, struct, path)
 
@@ -110,26 +116,43 @@ def _fit_scalar(value: Any, kind: str, struct: str, path: str) -> Any:  # noqa: 
     if kind == "any":
         return value
     if kind in _INTEGERS:
-        if isinstance(value, float) or (kind.startswith("uint") and isinstance(value, int) and value < 0):
-            raise _mismatch(value, kind, struct, path, shown=f"number {json.dumps(value)}")
-        fits = isinstance(value, int) and not isinstance(value, bool)
-    elif kind == "float64":
-        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-    else:
-        fits = isinstance(value, {"string": str, "bool": bool}[kind])
-    if not fits:
+        return _fit_integer(value, kind, struct, path)
+    if kind == _BYTES:
+        return _fit_bytes(value, struct, path)
+    wanted = {"float64": (int, float), "bool": bool}.get(kind, str)
+    if not isinstance(value, wanted) or (kind == "float64" and isinstance(value, bool)):
         raise _mismatch(value, kind, struct, path)
+    return value
+
+
+def _fit_integer(value: Any, kind: str, struct: str, path: str) -> Any:  # noqa: ANN401 - any JSON value
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise _mismatch(value, kind, struct, path)
+    size = _SIZES.get(kind, 64)
+    least, most = (0, 1 << size) if kind.startswith("uint") else (-1 << size - 1, 1 << size - 1)
+    if isinstance(value, float) or not least <= value < most:
+        raise _mismatch(value, kind, struct, path, shown=f"number {json.dumps(value)}")
+    return value
+
+
+def _fit_bytes(value: Any, struct: str, path: str) -> str:  # noqa: ANN401 - any JSON value
+    if not isinstance(value, str):
+        raise _mismatch(value, "[]uint8", struct, path)
+    text = value.replace("\r", "").replace("\n", "")
+    good = _BASE64.match(text)
+    if good is None or good.end() != len(text) or len(text) % 4:
+        at = good.end() if good is not None else 0
+        raise Refusal(400, f"illegal base64 data at input byte {min(at, len(text))}")
     return value
 
 
 def _shown(kind: Kind) -> str:
     if isinstance(kind, Struct):
-        return f"*{kind.shown}"
-    if isinstance(kind, ListOf):
-        return f"[]{_shown(kind.item)}"
-    if isinstance(kind, MapOf):
-        return f"map[string]{_shown(kind.item)}"
-    return "interface {}" if kind == "any" else kind
+        return kind.shown
+    if isinstance(kind, str):
+        return {"any": "interface {}", _BYTES: "[]uint8"}.get(kind, kind)
+    pointer = "*" if kind.pointers and isinstance(kind.item, Struct) else ""
+    return f"{'[]' if isinstance(kind, ListOf) else 'map[string]'}{pointer}{_shown(kind.item)}"
 
 
 def _mismatch(value: object, kind: str, struct: str, path: str, shown: str = "") -> Refusal:

@@ -34,28 +34,6 @@ def parse_duration(text: str) -> int:
     return sign * int(sum(Decimal(number) * _UNITS[unit] for number, unit in parts))
 
 
-def format_duration(nanoseconds: int) -> str:
-    """Write a duration as Go does: "1m0s", "24h0m0s", "13.357656ms", "0s"."""
-    if nanoseconds == 0:
-        return "0s"
-    sign, left = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
-    if left < NANOSECONDS:
-        unit, size = next((u, s) for u, s in (("ms", 1_000_000), ("µs", 1_000), ("ns", 1)) if left >= s)
-        return f"{sign}{_decimal(left, size)}{unit}"
-    minutes, rest = divmod(left, 60 * NANOSECONDS)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{_decimal(rest, NANOSECONDS)}s"
-    if hours:
-        return f"{sign}{hours}h{minutes}m{text}"
-    return f"{sign}{minutes}m{text}" if minutes else f"{sign}{text}"
-
-
-def _decimal(value: int, size: int) -> str:
-    whole, part = divmod(value, size)
-    digits = f"{part:0{len(str(size)) - 1}d}".rstrip("0") if size > 1 else ""
-    return f"{whole}.{digits}" if digits else str(whole)
-
-
 def quote(text: str) -> str:
     """Write `text` between double quotes, escaped as Go's %q does for common characters."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')

@@ -9,10 +9,11 @@ from lab.nomad.model.canonical_parts import (
     group_networks,
     resources,
     scaling,
-    services,
     spreads,
     volumes,
 )
+from lab.nomad.model.canonical_services import implied, services
+from lab.nomad.model.canonical_tasks import blocks
 from lab.nomad.model.times import SECOND
 from lab.nomad.model.words import DEFAULT_NAMESPACE, DEFAULT_POOL, JobType
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
 _RESTART = {"Attempts": 2, "Delay": 15 * SECOND, "Interval": 30 * MINUTE, "Mode": "fail", "RenderTemplates": False}
 _RESTART_BATCH = {**_RESTART, "Attempts": 3, "Interval": 24 * HOUR}
-_RESCHEDULE: dict[str, Record | None] = {
+_RESCHEDULE: dict[str, Record] = {
     JobType.SERVICE: {
         "Attempts": 0,
         "Delay": 30 * SECOND,
@@ -77,7 +78,9 @@ _NO_UPDATE = {
     "Stagger": 0,
 }
 _LOG_CONFIG = {"Disabled": False, "MaxFileSizeMB": 10, "MaxFiles": 10}
-_TEXTS = ("ConsulNamespace", "ConsulToken", "DispatchIdempotencyToken", "NomadTokenID", "ParentID", "StatusDescription")
+_TEXTS = ("ConsulToken", "NomadTokenID", "VaultNamespace", "VaultToken")
+_NOT_SUBMITTED = ("ConsulNamespace", "DispatchIdempotencyToken", "ParentID", "StatusDescription")
+"""Fields that only Nomad itself sets: what a submitted job says there is dropped."""
 
 
 def given(record: Record | None, key: str, default: Any) -> Any:  # noqa: ANN401  # a JSON value of any type
@@ -94,124 +97,128 @@ def merged(default: Record, own: Record | None) -> Record:
 def canonical_job(job: Record) -> Record:
     """Answer the job in full. Status, version and indexes are the caller's to set. The argument is left alone."""
     kind = given(job, "Type", JobType.SERVICE)
-    update = job.get("Update") if kind in {JobType.SERVICE, JobType.SYSTEM} else None
-    full = {text: given(job, text, "") for text in (*_TEXTS, "VaultNamespace", "VaultToken")}
-    namespace = given(job, "Namespace", DEFAULT_NAMESPACE) or DEFAULT_NAMESPACE
+    named = {
+        "ID": job["ID"],
+        "Name": given(job, "Name", job["ID"]),
+        "Namespace": given(job, "Namespace", DEFAULT_NAMESPACE) or DEFAULT_NAMESPACE,
+    }
+    full = {text: given(job, text, "") for text in _TEXTS} | dict.fromkeys(_NOT_SUBMITTED, "")
     return full | {
+        **named,
         "Affinities": constraints(job.get("Affinities"), affinity=True),
         "AllAtOnce": given(job, "AllAtOnce", False),
         "Constraints": constraints(job.get("Constraints")),
         "Datacenters": list(job.get("Datacenters") or ["*"]),
-        "Dispatched": given(job, "Dispatched", False),
-        "ID": job["ID"],
+        "Dispatched": False,
         "Meta": job.get("Meta") or None,
-        "Multiregion": job.get("Multiregion"),
-        "Name": given(job, "Name", "") or job["ID"],
-        "Namespace": namespace,
+        "Multiregion": _multiregion(job.get("Multiregion")),
         "NodePool": given(job, "NodePool", "") or DEFAULT_POOL,
         "ParameterizedJob": _parameterized(job.get("ParameterizedJob")),
         "Payload": job.get("Payload"),
         "Periodic": _periodic(job.get("Periodic")),
-        "Priority": given(job, "Priority", 50),
+        "Priority": given(job, "Priority", 0) or 50,
         "Region": given(job, "Region", "global") or "global",
         "Spreads": spreads(job.get("Spreads")),
         "Stable": False,
         "Status": "",
         "Stop": given(job, "Stop", False),
         "SubmitTime": 0,
-        "TaskGroups": [_group(job, kind, group) for group in job.get("TaskGroups") or ()] or None,
+        "TaskGroups": [_group(job, named, kind, group) for group in job.get("TaskGroups") or ()] or None,
         "Type": kind,
-        "Update": _job_update(kind, update),
+        "Update": _job_update(kind, job.get("Update")),
         "Version": 0,
     }
 
 
 def _job_update(kind: str, update: Record | None) -> Record:
-    if kind == JobType.SERVICE:
-        own = update or {}
-        return {
-            **_NO_UPDATE,
-            "MaxParallel": given(own, "MaxParallel", 1),
-            "Stagger": given(own, "Stagger", 30 * SECOND),
-        }
-    if kind == JobType.SYSTEM and update:
-        return {**_NO_UPDATE, "MaxParallel": given(update, "MaxParallel", 1), "Stagger": given(update, "Stagger", 0)}
-    return dict(_NO_UPDATE)
+    """Of a job's own update block only two fields are kept: the rest is its groups'."""
+    full = merged(_UPDATE, update) if update is not None or kind == JobType.SERVICE else _NO_UPDATE
+    kept = {key: full[key] for key in ("MaxParallel", "Stagger")} if full["MaxParallel"] > 0 else {}
+    return {**_NO_UPDATE, **kept}
 
 
-def _group(job: Record, kind: str, group: Record) -> Record:
-    restart = merged(
-        _RESTART_BATCH if kind in {JobType.BATCH, JobType.SYSBATCH} else _RESTART, group.get("RestartPolicy")
-    )
-    reschedule = _RESCHEDULE.get(kind)
-    is_service = kind == JobType.SERVICE
-    count = 0 if group.get("Count") == 0 else (group.get("Count") or 1)
-    if group.get("Count") is None and group.get("Scaling"):
-        count = given(group["Scaling"], "Min", 1)
-    return {
+def _group(job: Record, named: Record, kind: str, group: Record) -> Record:
+    batch = kind not in {JobType.SERVICE, JobType.SYSTEM}
+    restart = merged(_RESTART_BATCH if batch else _RESTART, group.get("RestartPolicy"))
+    scaled = given(group.get("Scaling"), "Min", 1)
+    count = given(group, "Count", scaled)
+    name = given(group, "Name", "")
+    full = {
         "Affinities": constraints(group.get("Affinities"), affinity=True),
-        "Constraints": _group_constraints(group),
-        "Consul": {"Namespace": given(group.get("Consul"), "Namespace", "")},
-        "Count": count,
+        "Constraints": constraints(group.get("Constraints")),
+        "Consul": {"Namespace": given(group.get("Consul"), "Namespace", "") or given(job, "ConsulNamespace", "")},
+        "Count": 1 if kind == JobType.SYSTEM and count == 0 else count,
         "EphemeralDisk": merged({"Migrate": False, "SizeMB": 300, "Sticky": False}, group.get("EphemeralDisk")),
         "MaxClientDisconnect": group.get("MaxClientDisconnect"),
         "Meta": group.get("Meta") or None,
-        "Migrate": merged(_MIGRATE, group.get("Migrate") or job.get("Migrate")) if is_service else group.get("Migrate"),
-        "Name": group.get("Name", ""),
+        "Migrate": _inherited(
+            _MIGRATE if kind == JobType.SERVICE else None, _MIGRATE, job.get("Migrate"), group.get("Migrate")
+        ),
+        "Name": name,
         "Networks": group_networks(group.get("Networks")),
-        "ReschedulePolicy": merged(reschedule, group.get("ReschedulePolicy") or job.get("Reschedule"))
-        if reschedule is not None
-        else group.get("ReschedulePolicy"),
+        "ReschedulePolicy": _reschedule(kind, job.get("Reschedule"), group.get("ReschedulePolicy")),
         "RestartPolicy": restart,
-        "Scaling": scaling(job, group, count),
-        "Services": services(group.get("Services"), group),
+        "Scaling": scaling(named, group, count),
+        "Services": services(group.get("Services"), named, name),
         "ShutdownDelay": group.get("ShutdownDelay"),
         "Spreads": spreads(group.get("Spreads")),
         "StopAfterClientDisconnect": group.get("StopAfterClientDisconnect"),
-        "Tasks": [_task(restart, task) for task in group.get("Tasks") or ()] or None,
         "Update": _group_update(kind, job.get("Update"), group.get("Update")),
         "Volumes": volumes(group.get("Volumes")),
     }
+    tasks = [_task(job, named, full, task) for task in group.get("Tasks") or ()]
+    full["Tasks"] = tasks or None
+    full["Constraints"] = implied(full) or full["Constraints"]
+    return full
+
+
+def _inherited(usual: Record | None, default: Record, of_job: Record | None, own: Record | None) -> Record | None:
+    """Answer a group's policy over its job's over the default; without either the usual one of its type."""
+    if of_job is None and own is None:
+        return usual
+    return merged(merged(default, of_job), own)
+
+
+def _reschedule(kind: str, of_job: Record | None, own: Record | None) -> Record | None:
+    none = _RESCHEDULE[JobType.SYSBATCH]
+    default = _RESCHEDULE.get(kind, none)
+    return _inherited(None if kind == JobType.SYSTEM else default, default, of_job, own)
 
 
 def _group_update(kind: str, of_job: Record | None, own: Record | None) -> Record | None:
-    if kind == JobType.SERVICE or own:
+    inherits = of_job is not None and any(value is not None for value in of_job.values())
+    if kind == JobType.SERVICE or own is not None or inherits:
         return merged(merged(_UPDATE, of_job), own)
-    return merged(_UPDATE, of_job) if of_job and kind != JobType.SYSTEM else None
+    return None
 
 
-def _group_constraints(group: Record) -> list[Record] | None:
-    found = constraints(group.get("Constraints")) or []
-    every_service = [
-        *(group.get("Services") or ()),
-        *(s for t in group.get("Tasks") or () for s in t.get("Services") or ()),
-    ]
-    if any(service.get("Provider") == "nomad" for service in every_service):
-        found = [
-            *found,
-            {"LTarget": "${attr.nomad.service_discovery}", "Operand": "=", "RTarget": "true"},
-            {"LTarget": "${attr.nomad.version}", "Operand": "semver", "RTarget": ">= 1.4.0"},
-        ]
-    return found or None
-
-
-def _task(restart: Record, task: Record) -> Record:
-    lifecycle = task.get("Lifecycle")
-    full = {key: task.get(key) or None for key in ("Artifacts", "Config", "CSIPluginConfig", "DispatchPayload", "Env")}
-    full |= {key: task.get(key) or None for key in ("Identity", "Meta", "ScalingPolicies", "Templates", "Vault")}
+def _task(job: Record, named: Record, group: Record, task: Record) -> Record:
+    lifecycle = task.get("Lifecycle") or {}
+    full = {key: task.get(key) or None for key in ("Config", "Env", "Meta")}
     full |= {key: given(task, key, "") for key in ("Driver", "KillSignal", "Kind", "Name", "User")}
+    hooked = lifecycle.get("Hook") or lifecycle.get("Sidecar")
+    full |= blocks(task, (named, group), given(job, "VaultNamespace", ""))
     return full | {
         "Affinities": constraints(task.get("Affinities"), affinity=True),
         "Constraints": constraints(task.get("Constraints")),
-        "KillTimeout": given(task, "KillTimeout", 5 * SECOND),
+        "KillTimeout": given(task, "KillTimeout", 0) or 5 * SECOND,
         "Leader": given(task, "Leader", False),
-        "Lifecycle": merged({"Hook": "", "Sidecar": False}, lifecycle) if lifecycle else None,
+        "Lifecycle": merged({"Hook": "", "Sidecar": False}, lifecycle) if hooked else None,
         "LogConfig": merged(_LOG_CONFIG, task.get("LogConfig")),
         "Resources": resources(task.get("Resources")),
-        "RestartPolicy": merged(restart, task.get("RestartPolicy")),
-        "Services": services(task.get("Services"), task),
+        "RestartPolicy": merged(group["RestartPolicy"], task.get("RestartPolicy")),
+        "Services": services(task.get("Services"), named, group["Name"], full["Name"]),
         "ShutdownDelay": given(task, "ShutdownDelay", 0),
-        "VolumeMounts": task.get("VolumeMounts") or None,
+    }
+
+
+def _multiregion(own: Record | None) -> Record | None:
+    if own is None:
+        return None
+    region = {"Count": 1, "Datacenters": [], "Meta": {}, "Name": "", "NodePool": ""}
+    return {
+        "Regions": [merged(region, one) for one in own.get("Regions") or ()],
+        "Strategy": merged({"MaxParallel": 0, "OnFailure": ""}, own.get("Strategy")),
     }
 
 
@@ -226,7 +233,8 @@ def _periodic(periodic: Record | None) -> Record | None:
         "Specs": None,
         "TimeZone": "UTC",
     }
-    return merged(default, periodic) | {"Specs": list(periodic.get("Specs") or ())}
+    zone = given(periodic, "TimeZone", "") or "UTC"
+    return merged(default, periodic) | {"Specs": list(periodic.get("Specs") or ()), "TimeZone": zone}
 
 
 def _parameterized(parameterized: Record | None) -> Record | None:

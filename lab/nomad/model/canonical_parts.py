@@ -1,19 +1,14 @@
-"""The smaller parts of a job in full: constraints, resources, networks, services, scaling, volumes."""
+"""The smaller parts of a job in full: constraints, resources, networks, scaling, volumes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from lab.nomad.model.canonical_tasks import fill, policy
 from lab.nomad.model.ids import uuid_of
 
 if TYPE_CHECKING:
     from lab.nomad.model.store import Record
-
-_BARE = frozenset({"distinct_hosts", "distinct_property", "is_set", "is_not_set"})
-
-
-def _fill(default: Record, own: Record) -> Record:
-    return {key: value if own.get(key) is None else own[key] for key, value in default.items()}
 
 
 def constraints(given: list[Record] | None, *, affinity: bool = False) -> list[Record] | None:
@@ -21,10 +16,7 @@ def constraints(given: list[Record] | None, *, affinity: bool = False) -> list[R
     default: Record = {"LTarget": "", "Operand": "", "RTarget": ""}
     if affinity:
         default["Weight"] = 50
-    full = [_fill(default, one) for one in given or ()]
-    for one in full:
-        one["Operand"] = one["Operand"] or "="
-    return full or None
+    return [fill(default, one) for one in given or ()] or None
 
 
 def spreads(given: list[Record] | None) -> list[Record] | None:
@@ -32,7 +24,7 @@ def spreads(given: list[Record] | None) -> list[Record] | None:
     return [
         {
             "Attribute": one.get("Attribute", ""),
-            "SpreadTarget": [_fill({"Percent": 0, "Value": ""}, t) for t in one.get("SpreadTarget") or ()] or None,
+            "SpreadTarget": [fill({"Percent": 0, "Value": ""}, t) for t in one.get("SpreadTarget") or ()] or None,
             "Weight": 50 if one.get("Weight") is None else one["Weight"],
         }
         for one in given or ()
@@ -48,7 +40,7 @@ def resources(given: Record | None) -> Record:
         "CPU": (0 if cores else 100) if cpu is None else cpu,
         "Cores": cores,
         "Devices": [_device(device) for device in own.get("Devices") or ()] or None,
-        "DiskMB": own.get("DiskMB") or 0,
+        "DiskMB": 0,
         "IOPS": own.get("IOPS") or 0,
         "MemoryMB": 300 if own.get("MemoryMB") is None else own["MemoryMB"],
         "MemoryMaxMB": own.get("MemoryMaxMB") or 0,
@@ -61,11 +53,14 @@ def group_networks(given: list[Record] | None) -> list[Record] | None:
     return [_network(network) for network in given or ()] or None
 
 
+_DNS: Record = {"Options": None, "Searches": None, "Servers": None}
+
+
 def _network(network: Record) -> Record:
     return {
         "CIDR": network.get("CIDR") or "",
-        "DNS": network.get("DNS"),
-        "Device": network.get("Device") or "",
+        "DNS": None if network.get("DNS") is None else fill(_DNS, network["DNS"]),
+        "Device": "",
         "DynamicPorts": [_port(port) for port in network.get("DynamicPorts") or ()] or None,
         "IP": network.get("IP") or "",
         "MBits": network.get("MBits") or 0,
@@ -76,7 +71,8 @@ def _network(network: Record) -> Record:
 
 
 def _port(port: Record) -> Record:
-    return _fill({"HostNetwork": "default", "Label": "", "To": 0, "Value": 0}, port)
+    full = fill({"HostNetwork": "", "Label": "", "To": 0, "Value": 0}, port)
+    return full | {"HostNetwork": full["HostNetwork"] or "default"}
 
 
 def _device(device: Record) -> Record:
@@ -100,7 +96,13 @@ def volumes(given: dict[str, Record] | None) -> dict[str, Record] | None:
         "Source": "",
         "Type": "",
     }
-    return {name: _fill(default, volume) for name, volume in (given or {}).items()} or None
+    known = {name: volume for name, volume in (given or {}).items() if volume and volume.get("Type") in {"host", "csi"}}
+    return {name: fill(default, volume) | _options(volume) for name, volume in known.items()} or ({} if given else None)
+
+
+def _options(volume: Record) -> Record:
+    own = volume.get("MountOptions")
+    return {"MountOptions": None if own is None else fill({"FSType": "", "MountFlags": None}, own)}
 
 
 def scaling(job: Record, group: Record, count: int) -> Record | None:
@@ -108,73 +110,6 @@ def scaling(job: Record, group: Record, count: int) -> Record | None:
     own = group.get("Scaling")
     if own is None:
         return None
-    namespace = job.get("Namespace") or "default"
-    return {
-        "CreateIndex": 0,
-        "Enabled": True if own.get("Enabled") is None else own["Enabled"],
-        "ID": own.get("ID") or uuid_of(f"scaling/{namespace}/{job['ID']}/{group.get('Name')}"),
-        "Max": own.get("Max") or 0,
-        "Min": count if own.get("Min") is None else own["Min"],
-        "ModifyIndex": 0,
-        "Policy": own.get("Policy"),
-        "Target": {"Group": group.get("Name"), "Job": job["ID"], "Namespace": namespace},
-        "Type": own.get("Type") or "horizontal",
-    }
-
-
-_SERVICE: Record = {
-    "Address": "",
-    "AddressMode": "auto",
-    "CanaryMeta": None,
-    "CanaryTags": None,
-    "Connect": None,
-    "EnableTagOverride": False,
-    "Meta": None,
-    "Name": "",
-    "Namespace": "default",
-    "OnUpdate": "require_healthy",
-    "PortLabel": "",
-    "Provider": "consul",
-    "TaggedAddresses": None,
-    "Tags": None,
-    "TaskName": "",
-}
-_CHECK: Record = {
-    "AddressMode": "",
-    "Args": None,
-    "Body": "",
-    "CheckRestart": None,
-    "Command": "",
-    "Expose": False,
-    "FailuresBeforeCritical": 0,
-    "GRPCService": "",
-    "GRPCUseTLS": False,
-    "Header": None,
-    "InitialStatus": "",
-    "Interval": 0,
-    "Method": "",
-    "Name": "",
-    "OnUpdate": "require_healthy",
-    "Path": "",
-    "PortLabel": "",
-    "Protocol": "",
-    "SuccessBeforePassing": 0,
-    "TLSServerName": "",
-    "TLSSkipVerify": False,
-    "TaskName": "",
-    "Timeout": 0,
-    "Type": "",
-}
-
-
-def services(given: list[Record] | None, _owner: Record) -> list[Record] | None:
-    """Answer services in full; None for none."""
-    return [_service(service) for service in given or ()] or None
-
-
-def _service(service: Record) -> Record:
-    full: dict[str, Any] = _fill(_SERVICE, service)
-    checks = [_fill(_CHECK, check) for check in service.get("Checks") or ()]
-    for check in checks:
-        check["Name"] = check["Name"] or f'service: "{full["Name"]}" check'
-    return full | {"Checks": checks or None}
+    namespace, name = job["Namespace"], group.get("Name") or ""
+    full = policy(own, count, {"Group": name, "Job": job["ID"], "Namespace": namespace})
+    return full | {"ID": uuid_of(f"scaling/{namespace}/{job['ID']}/{name}"), "Type": full["Type"] or "horizontal"}

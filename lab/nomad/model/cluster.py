@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from lab.nomad.model import pools
+from lab.nomad.model.admission import judge
 from lab.nomad.model.agenda import Agenda
 from lab.nomad.model.children import Children
 from lab.nomad.model.clients import Clients
@@ -183,10 +184,10 @@ class Cluster(DeploymentOperations):
         with self.store.lock:
             return plan_job(self.state, self._jobs, job, diff=diff, next_launch=self._children.next_launch)
 
-    def validate_job(self, job: Record) -> tuple[Record, str]:
-        """Answer the job in full and its warnings, or refuse it."""
+    def validate_job(self, job: Record) -> tuple[list[str], str]:
+        """Answer all that is wrong with a job, and its warnings."""
         with self.store.lock:
-            return self._jobs.admit(job)
+            return judge(self.store, job)[1:]
 
     def deregister_job(
         self,

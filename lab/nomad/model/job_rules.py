@@ -48,7 +48,7 @@ def forbidden_drivers(job: Record, namespace: Record) -> list[str]:
     """Say which drivers of a job its namespace does not allow, one sentence each."""
     rules = namespace.get("Capabilities") or {}
     allowed, denied = rules.get("EnabledTaskDrivers") or (), rules.get("DisabledTaskDrivers") or ()
-    used = dict.fromkeys(task["Driver"] for group in job["TaskGroups"] for task in group["Tasks"] or ())
+    used = dict.fromkeys(task["Driver"] for group in job["TaskGroups"] or () for task in group["Tasks"] or ())
     wrong = [driver for driver in used if (allowed and driver not in allowed) or driver in denied]
     if not wrong:
         return []

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.nomad.model.canonical import canonical_job
-from lab.nomad.model.errors import Refusal, several
+from lab.nomad.model.admission import admit
+from lab.nomad.model.errors import Refusal
 from lab.nomad.model.evaluations import new_evaluation
-from lab.nomad.model.job_rules import check_update, enforce, forbidden_drivers, keep_counts
+from lab.nomad.model.job_rules import check_update, enforce, keep_counts
 from lab.nomad.model.state import waits_for_dispatch
 from lab.nomad.model.stopping import in_a_hurry
 from lab.nomad.model.store import Table
 from lab.nomad.model.updating import spec_changed
 from lab.nomad.model.usage import terminal
-from lab.nomad.model.validate import validate, warnings_of
 from lab.nomad.model.words import ACTIVE_DEPLOYMENT, Cause, EvalStatus, JobType, Trigger
 
 if TYPE_CHECKING:
@@ -42,25 +41,6 @@ class Jobs:
         """Answer the job, None when there is none."""
         return self._state.store.get(Table.JOBS, key)
 
-    def admit(self, submitted: Record) -> tuple[Record, str]:
-        """Answer a submitted job in full, and its warnings; refuse one that Nomad would not take."""
-        if not submitted.get("ID"):
-            submitted = {**submitted, "ID": ""}
-        job = canonical_job(submitted)
-        if job["Region"] != "global":
-            raise Refusal(500, "No path to region")
-        validate(job)
-        store = self._state.store
-        if store.get(Table.NAMESPACES, job["Namespace"]) is None:
-            raise several([f'job "{job["ID"]}" is in nonexistent namespace "{job["Namespace"]}"'])
-        if store.get(Table.NODE_POOLS, job["NodePool"]) is None:
-            raise several([f'job "{job["ID"]}" is in nonexistent node pool "{job["NodePool"]}"'])
-        forbidden = forbidden_drivers(job, store.get(Table.NAMESPACES, job["Namespace"]) or {})
-        if forbidden:
-            raise several(forbidden)
-        config = store.get(Table.SCHEDULER_CONFIG, "scheduler_config") or {}
-        return job, warnings_of(job, oversubscription=bool(config.get("MemoryOversubscriptionEnabled")))
-
     def register(
         self,
         submitted: Record,
@@ -70,7 +50,7 @@ class Jobs:
         eval_priority: int = 0,
     ) -> Record:
         """Register a job, new or again. With `enforce_index` only if that is its JobModifyIndex (0: not there yet)."""
-        job, warnings = self.admit(submitted)
+        job, warnings = admit(self._state.store, submitted)
         key = (job["Namespace"], job["ID"])
         known = self.get(key)
         enforce(known, enforce_index)

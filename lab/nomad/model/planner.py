@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lab.nomad.model.admission import admit
 from lab.nomad.model.evaluations import blocked_evaluation, new_evaluation
 from lab.nomad.model.generic import GenericScheduler
 from lab.nomad.model.ids import Identifiers, number_of
@@ -42,7 +43,7 @@ def plan_job(
     next_launch: Callable[[Record, datetime], datetime | None],
 ) -> Record:
     """Answer what registering the job would do: the change is made, scheduled on paper, and undone."""
-    job, warnings = jobs.admit(submitted)
+    job, warnings = admit(state.store, submitted)
     known = jobs.get((job["Namespace"], job["ID"]))
     try:
         _dry_run(state, job, known)

@@ -56,6 +56,10 @@ class Counts:
     preemptions: int = 0
     stop: int = 0
 
+    def add(self, name: str) -> None:
+        """Count one more of a kind."""
+        setattr(self, name, getattr(self, name) + 1)
+
     def record(self) -> Record:
         """Answer the wire's shape (DesiredUpdates)."""
         return {

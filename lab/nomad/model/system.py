@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from lab.nomad.model.allocation import Birth, new_allocation
@@ -40,6 +41,7 @@ class SystemScheduler:
         self.deployment_id = ""
         self.stack: Stack | None = None
         self.failed_node = ""
+        self._counts: defaultdict[str, Counts] = defaultdict(Counts)
 
     def compute(self) -> None:
         """Fill `plan`, `failed`, `queued` and `failed_node`. Nothing is written."""
@@ -55,17 +57,18 @@ class SystemScheduler:
         fleet = Fleet({node["ID"]: node for node in nodes}, tainted, asleep, self._state.now())
         diff = diff_system(living, fleet, allocs)
         self._apply(diff)
+        if living is not None:
+            self._update(living, diff)
+        self.plan.desired_updates = {name: counts.record() for name, counts in self._counts.items()}
         if living is None:
             return
-        self._update(living, diff)
         self.queued = {group["Name"]: 0 for group in living["TaskGroups"]}
         for _, group, _, _ in diff.place:
             self.queued[group["Name"]] += 1
         self._place(living, diff, nodes, by_datacenter)
 
     def _apply(self, diff: SystemDiff) -> None:
-        counts = Counts(stop=len(diff.stop), migrate=len(diff.migrate), place=len(diff.place), ignore=len(diff.ignore))
-        self._counts = counts
+        self._count(diff)
         for alloc in diff.stop:
             self.plan.stop(alloc, NOT_NEEDED)
         for alloc in diff.migrate:
@@ -79,6 +82,13 @@ class SystemScheduler:
         for alloc in diff.reconnecting:
             self.plan.place(with_state(alloc, alloc["ClientStatus"], now))
 
+    def _count(self, diff: SystemDiff) -> None:
+        for name, kind in (("stop", diff.stop), ("migrate", diff.migrate), ("ignore", diff.ignore)):
+            for alloc in kind:
+                self._counts[alloc["TaskGroup"]].add(name)
+        for _, group, _, _ in diff.place:
+            self._counts[group["Name"]].add("place")
+
     def _update(self, job: Record, diff: SystemDiff) -> None:
         groups = {group["Name"]: group for group in job["TaskGroups"]}
         limit = len(diff.update)
@@ -87,14 +97,14 @@ class SystemScheduler:
         for alloc in diff.update:
             group = groups[alloc["TaskGroup"]]
             if not terminal(alloc) and not tasks_updated(alloc["Job"], job, group):
-                self._counts.in_place += 1
+                self._counts[group["Name"]].add("in_place")
                 self.plan.place({**alloc, "Job": job, "EvalID": self._eval["ID"]})
-            elif limit > 0:
+                continue
+            self._counts[group["Name"]].add("destructive")
+            if limit > 0:
                 limit -= 1
-                self._counts.destructive += 1
                 self.plan.stop(alloc, UPDATING)
                 diff.place.append((alloc["Name"], group, alloc["NodeID"], alloc))
-        self.plan.desired_updates = {name: self._counts.record() for name in groups}
 
     def _place(self, job: Record, diff: SystemDiff, nodes: list[Record], by_datacenter: dict[str, int]) -> None:
         by_id = {node["ID"]: node for node in nodes}

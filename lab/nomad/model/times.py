@@ -37,12 +37,23 @@ def from_rfc3339(text: str) -> int:
     return seconds * SECOND + int(fraction.ljust(9, "0")[:9] or 0)
 
 
-def go_duration(ns: int) -> str:
-    """Answer a duration as Go prints it: `5s`, `1m30s`, `1h0m0s`."""
-    seconds, rest = divmod(ns, SECOND)
-    minutes, seconds = divmod(seconds, 60)
+def go_duration(nanoseconds: int) -> str:
+    """Write a duration as Go does: "1m0s", "24h0m0s", "13.357656ms", "0s"."""
+    if nanoseconds == 0:
+        return "0s"
+    sign, left = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
+    if left < SECOND:
+        unit, size = next((u, s) for u, s in (("ms", 1_000_000), ("µs", 1_000), ("ns", 1)) if left >= s)
+        return f"{sign}{_decimal(left, size)}{unit}"
+    minutes, rest = divmod(left, 60 * SECOND)
     hours, minutes = divmod(minutes, 60)
-    tail = f"{seconds + rest / SECOND:g}s"
+    text = f"{_decimal(rest, SECOND)}s"
     if hours:
-        return f"{hours}h{minutes}m{tail}"
-    return f"{minutes}m{tail}" if minutes else tail
+        return f"{sign}{hours}h{minutes}m{text}"
+    return f"{sign}{minutes}m{text}" if minutes else f"{sign}{text}"
+
+
+def _decimal(value: int, size: int) -> str:
+    whole, part = divmod(value, size)
+    digits = f"{part:0{len(str(size)) - 1}d}".rstrip("0") if size > 1 else ""
+    return f"{whole}.{digits}" if digits else str(whole)

@@ -1,105 +1,108 @@
-"""Problems of a task group and its tasks, in Nomad's words."""
+"""Problems of a task group, in Nomad's words and order."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from lab.nomad.model.errors import multierror
-from lab.nomad.model.times import SECOND, go_duration
-from lab.nomad.model.validate_parts import affinity_problems, constraint_problems, network_problems, spread_problems
-from lab.nomad.model.validate_policies import migrate_problems, reschedule_problems, update_problems
+from lab.nomad.model.validate_networks import network_problems
+from lab.nomad.model.validate_parts import affinity_problems, constraint_problems, spread_problems
+from lab.nomad.model.validate_policies import (
+    migrate_problems,
+    reschedule_problems,
+    restart_problems,
+    scaling_problems,
+    update_problems,
+)
+from lab.nomad.model.validate_services import group_service_problems, script_problems
+from lab.nomad.model.validate_task import task_problems
+from lab.nomad.model.validate_volumes import volume_problems
 from lab.nomad.model.words import JobType
 
 if TYPE_CHECKING:
     from lab.nomad.model.store import Record
 
 _MIN_DISK = 10
-_MIN_INTERVAL = 5 * SECOND
 
 
 def group_problems(job: Record, group: Record) -> list[str]:
     """Answer the problems of one group."""
+    return [
+        *_header(group),
+        *constraint_problems(group["Constraints"]),
+        *_placement(job, group, "Affinities"),
+        *_joined(restart_problems(group["RestartPolicy"])),
+        *_placement(job, group, "Spreads"),
+        *_reschedule(job, group),
+        *_blocks(job, group),
+        *_names(group["Tasks"] or []),
+        *volume_problems(job["Type"], group),
+        *_wrapped("network", network_problems(group)),
+        *_wrapped("service", group_service_problems(group)),
+        *_wrapped("service check", script_problems(group)),
+        *_wrapped("scaling policy", scaling_problems(group)),
+        *_tasks(job, group),
+    ]
+
+
+def _joined(inner: list[str]) -> list[str]:
+    return [multierror(inner)] if inner else []
+
+
+def _wrapped(what: str, inner: list[str]) -> list[str]:
+    return [f"Task group {what} validation failed: {multierror(inner)}"] if inner else []
+
+
+def _header(group: Record) -> list[str]:
     found = []
     if not group["Name"]:
         found.append("Missing task group name")
+    elif "\0" in group["Name"]:
+        found.append("Task group name contains null character")
     if group["Count"] < 0:
         found.append("Task group count can't be negative")
     if not group["Tasks"]:
         found.append("Missing tasks for task group")
-    found += _policies(job, group)
-    found += constraint_problems(group["Constraints"])
-    if job["Type"] not in {JobType.SYSTEM, JobType.SYSBATCH}:
-        found += affinity_problems(group["Affinities"]) + spread_problems(group["Spreads"])
-    found += _blocks(job, group)
-    found += network_problems(group["Networks"])
-    if group["EphemeralDisk"]["SizeMB"] < _MIN_DISK:
-        found.append(f"minimum DiskMB value is 10; got {group['EphemeralDisk']['SizeMB']}")
-    return [*found, *_scaling(group), *_tasks(group)]
-
-
-def _policies(job: Record, group: Record) -> list[str]:
-    inner = _restart(group["RestartPolicy"])
-    found = [multierror(inner)] if inner else []
-    if job["Type"] == JobType.SYSTEM:
-        if group["ReschedulePolicy"]:
-            found.append("System jobs should not have a reschedule policy")
-        return found
-    inner = reschedule_problems(group["ReschedulePolicy"])
-    return [*found, multierror(inner)] if inner else found
-
-
-def _restart(policy: Record) -> list[str]:
-    if policy["Mode"] not in {"fail", "delay"}:
-        return [f'Unsupported restart mode: "{policy["Mode"]}"']
-    found = []
-    if policy["Attempts"] == 0 and policy["Mode"] == "delay":
-        found.append('Restart policy "delay" with 0 attempts is ambiguous')
-    if policy["Interval"] < _MIN_INTERVAL:
-        found.append(f"Interval can not be less than 5s (got {go_duration(policy['Interval'])})")
-    if policy["Attempts"] * policy["Delay"] > policy["Interval"]:
-        found.append(
-            f"Nomad can't restart the TaskGroup {policy['Attempts']} times in an interval of "
-            f"{go_duration(policy['Interval'])} with a delay of {go_duration(policy['Delay'])}"
-        )
+    away = group["MaxClientDisconnect"]
+    if away is not None and group["StopAfterClientDisconnect"] is not None:
+        both = "both max_client_disconnect and stop_after_client_disconnect"
+        found.append(f"Task group cannot be configured with {both}")
+    if away is not None and away < 0:
+        found.append("max_client_disconnect cannot be negative")
     return found
+
+
+def _placement(job: Record, group: Record, key: str) -> list[str]:
+    problems, noun = (affinity_problems, "an affinity") if key == "Affinities" else (spread_problems, "a spread")
+    if job["Type"] != JobType.SYSTEM:
+        return problems(group[key])
+    return [f"System jobs may not have {noun} block"] if group[key] else []
+
+
+def _reschedule(job: Record, group: Record) -> list[str]:
+    if job["Type"] != JobType.SYSTEM:
+        return _joined(reschedule_problems(group["ReschedulePolicy"]))
+    return ["System jobs should not have a reschedule policy"] if group["ReschedulePolicy"] else []
 
 
 def _blocks(job: Record, group: Record) -> list[str]:
     found = []
+    if group["EphemeralDisk"]["SizeMB"] < _MIN_DISK:
+        found.append(f"minimum DiskMB value is 10; got {group['EphemeralDisk']['SizeMB']}")
     if group["Update"]:
         if job["Type"] not in {JobType.SERVICE, JobType.SYSTEM}:
             found.append(f'Job type "{job["Type"]}" does not allow update block')
-        inner = update_problems(group["Update"])
-        found += [multierror(inner)] if inner else []
-    if group["Migrate"]:
-        if job["Type"] != JobType.SERVICE:
-            found.append(f'Job type "{job["Type"]}" does not allow migrate block')
-        else:
-            inner = migrate_problems(group["Migrate"])
-            found += [multierror(inner)] if inner else []
+        found += _joined(update_problems(group["Update"]))
+    if group["Migrate"] and job["Type"] != JobType.SERVICE:
+        found.append(f'Job type "{job["Type"]}" does not allow migrate block')
+    elif group["Migrate"]:
+        found += _joined(migrate_problems(group["Migrate"]))
     return found
 
 
-def _scaling(group: Record) -> list[str]:
-    policy = group["Scaling"]
-    if not policy:
-        return []
-    found = []
-    if policy["Min"] > policy["Max"]:
-        found.append("Scaling policy invalid: maximum count must not be less than minimum count")
-    if group["Count"] < policy["Min"]:
-        found.append("Scaling policy invalid: task group count must not be less than minimum count in scaling policy")
-    if group["Count"] > policy["Max"]:
-        found.append(
-            "Scaling policy invalid: task group count must not be greater than maximum count in scaling policy"
-        )
-    return [f"Task group scaling policy validation failed: {multierror(found)}"] if found else []
-
-
-def _tasks(group: Record) -> list[str]:
+def _names(tasks: list[Record]) -> list[str]:
     found = []
     seen: dict[str, int] = {}
-    tasks = group["Tasks"] or ()
     for number, task in enumerate(tasks, start=1):
         if not task["Name"]:
             found.append(f"Task {number} missing name")
@@ -109,48 +112,13 @@ def _tasks(group: Record) -> list[str]:
             seen[task["Name"]] = number
     if sum(task["Leader"] for task in tasks) > 1:
         found.append("Only one task may be marked as leader")
-    for task in tasks:
-        inner = _task(group, task)
-        if inner:
-            found.append(f"Task {task['Name']} validation failed: {multierror(inner)}")
     return found
 
 
-def _task(group: Record, task: Record) -> list[str]:
+def _tasks(job: Record, group: Record) -> list[str]:
     found = []
-    if not task["Name"]:
-        found.append("Missing task name")
-    if not task["Driver"]:
-        found.append("Missing task driver")
-    if task["KillTimeout"] < 0:
-        found.append("KillTimeout must be a positive value")
-    resources = _resources(task["Resources"])
-    if resources:
-        found.append(multierror(resources))
-    hook = (task["Lifecycle"] or {}).get("Hook", "prestart")
-    if hook not in {"prestart", "poststart", "poststop"}:
-        found.append(
-            f"Lifecycle validation failed: {f'invalid hook: {hook}' if hook else 'no lifecycle hook provided'}"
-        )
-    logs = task["LogConfig"]["MaxFiles"] * task["LogConfig"]["MaxFileSizeMB"]
-    if not task["LogConfig"]["Disabled"] and logs > group["EphemeralDisk"]["SizeMB"]:
-        size = group["EphemeralDisk"]["SizeMB"]
-        text = f"log storage ({logs} MB) must be less than requested disk capacity ({size} MB)"
-        found.append(multierror([text]))
-    found += constraint_problems(task["Constraints"])
-    return found + affinity_problems(task["Affinities"])
-
-
-def _resources(asked: Record) -> list[str]:
-    if asked["Cores"] and asked["CPU"]:
-        return ["Task can only ask for 'cpu' or 'cores' resource, not both."]
-    least = []
-    if not asked["Cores"] and asked["CPU"] < 1:
-        least.append(f"minimum CPU value is 1; got {asked['CPU']}")
-    if asked["MemoryMB"] < 10:
-        least.append(f"minimum MemoryMB value is 10; got {asked['MemoryMB']}")
-    found = [multierror(least)] if least else []
-    if asked["MemoryMaxMB"] and asked["MemoryMaxMB"] < asked["MemoryMB"]:
-        most, memory = asked["MemoryMaxMB"], asked["MemoryMB"]
-        found.append(f"MemoryMaxMB value ({most}) should be larger than MemoryMB value ({memory})")
+    for task in group["Tasks"] or ():
+        inner = task_problems(job["Type"], group, task)
+        if inner:
+            found.append(f"Task {task['Name']} validation failed: {multierror(inner)}")
     return found

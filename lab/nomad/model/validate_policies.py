@@ -52,7 +52,9 @@ def migrate_problems(migrate: Record) -> list[str]:
     found = []
     if migrate["MaxParallel"] < 0:
         found.append(f"MaxParallel must be >= 0 but found {migrate['MaxParallel']}")
-    if migrate["HealthCheck"] not in {"checks", "task_states"}:
+    if not migrate["HealthCheck"]:
+        found += ["Missing HealthCheck"] if migrate["MaxParallel"] > 0 else []
+    elif migrate["HealthCheck"] not in {"checks", "task_states"}:
         found.append(f'Invalid HealthCheck: "{migrate["HealthCheck"]}"')
     if migrate["MinHealthyTime"] < 0:
         found.append(f"MinHealthyTime is {go_duration(migrate['MinHealthyTime'])} and must be >= 0")
@@ -65,9 +67,30 @@ def migrate_problems(migrate: Record) -> list[str]:
 
 def reschedule_problems(policy: Record | None) -> list[str]:
     """Answer the problems of a reschedule policy; one without attempts has none."""
-    if policy is None or not (policy["Attempts"] or policy["Unlimited"]):
+    if policy is None or not (policy["Attempts"] > 0 or policy["Unlimited"]):
         return []
-    found = _attempts(policy)
+    delays = _delays(policy)
+    found = [*_attempts(policy), *delays]
+    if policy["Unlimited"]:
+        return found
+    if policy["Interval"] < _MIN_INTERVAL:
+        found.append(f"Interval cannot be less than 15s (got {go_duration(policy['Interval'])})")
+    return found if delays else [*found, *_viable(policy)]
+
+
+def _attempts(policy: Record) -> list[str]:
+    if policy["Attempts"] <= 0:
+        return []
+    found = [] if policy["Interval"] > 0 else ["Interval must be a non zero value if Attempts > 0"]
+    if policy["Unlimited"]:
+        attempts, interval = policy["Attempts"], go_duration(policy["Interval"])
+        text = f"Reschedule Policy with Attempts = {attempts}, Interval = {interval}, and Unlimited = true is ambiguous"
+        found += [text, "If Attempts >0, Unlimited cannot also be set to true"]
+    return found
+
+
+def _delays(policy: Record) -> list[str]:
+    found = []
     if policy["Delay"] < _MIN_DELAY:
         found.append(f"Delay cannot be less than 5s (got {go_duration(policy['Delay'])})")
     if policy["DelayFunction"] not in _FUNCTIONS:
@@ -79,17 +102,103 @@ def reschedule_problems(policy: Record | None) -> list[str]:
             found.append(f"Max Delay cannot be less than 5s (got {delay})")
         if policy["MaxDelay"] < policy["Delay"]:
             found.append(f"Max Delay cannot be less than Delay {delay} (got {most})")
-    if not policy["Unlimited"] and policy["Interval"] < _MIN_INTERVAL:
-        found.append(f"Interval cannot be less than 15s (got {go_duration(policy['Interval'])})")
     return found
 
 
-def _attempts(policy: Record) -> list[str]:
-    if policy["Attempts"] <= 0:
+def _viable(policy: Record) -> list[str]:
+    """Say how many attempts the interval has room for, when these are fewer than wanted."""
+    attempts, interval, delay = (policy[key] for key in ("Attempts", "Interval", "Delay"))
+    possible, wanted = _ROOM[policy["DelayFunction"]](attempts, interval, delay, policy["MaxDelay"])
+    if possible is None:
         return []
-    found = [] if policy["Interval"] > 0 else ["Interval must be a non zero value if Attempts > 0"]
-    if policy["Unlimited"]:
-        attempts, interval = policy["Attempts"], go_duration(policy["Interval"])
-        text = f"Reschedule Policy with Attempts = {attempts}, Interval = {interval}, and Unlimited = true is ambiguous"
-        found += [text, "If Attempts >0, Unlimited cannot also be set to true"]
+    times = [go_duration(value) for value in (interval, delay, policy["MaxDelay"])]
+    text = f"Nomad can only make {possible} attempts in {times[0]} with initial delay {times[1]}"
+    function = f'delay function "{policy["DelayFunction"]}"'
+    text += (
+        f" and {function}" if policy["DelayFunction"] == "constant" else f", {function}, and delay ceiling {times[2]}"
+    )
+    rounded = (wanted + SECOND // 2) // SECOND * SECOND
+    return [text, f"Set the interval to at least {go_duration(rounded)} to accommodate {attempts} attempts"]
+
+
+type _Room = tuple[int | None, int]
+"""How many attempts are possible (None: all), and the interval that would do."""
+
+
+def _constant(attempts: int, interval: int, delay: int, _most: int) -> _Room:
+    wanted = attempts * delay
+    return (interval // delay if interval < wanted else None), wanted
+
+
+def _exponential(attempts: int, interval: int, delay: int, most: int) -> _Room:
+    wanted = possible = 0
+    for number in range(attempts):
+        following = 2**number * delay
+        wanted = wanted + most if following > most else following
+        possible += wanted < interval
+    return (possible if possible < attempts else None), wanted
+
+
+def _fibonacci(attempts: int, interval: int, delay: int, most: int) -> _Room:
+    slots = [delay, delay]
+    linear = False
+    while len(slots) < attempts:
+        following = slots[-1] + (most if linear else slots[-2])
+        if not linear and following > most:
+            following, linear = most, True
+        slots.append(following)
+    possible = next((number for number, slot in enumerate(slots) if slot > interval), 0)
+    return (possible if interval < slots[-1] else None), slots[-1]
+
+
+_ROOM = {"constant": _constant, "exponential": _exponential, "fibonacci": _fibonacci}
+
+
+def restart_problems(policy: Record) -> list[str]:
+    """Answer the problems of a restart policy."""
+    found = []
+    mode, attempts = policy["Mode"], policy["Attempts"]
+    if mode not in {"fail", "delay"}:
+        found.append(f'Unsupported restart mode: "{mode}"')
+    if attempts == 0 and mode != "fail":
+        found.append(f'Restart policy "{mode}" with 0 attempts is ambiguous')
+    interval, delay = go_duration(policy["Interval"]), go_duration(policy["Delay"])
+    if policy["Interval"] < _MIN_DELAY:
+        found.append(f"Interval can not be less than 5s (got {interval})")
+    if attempts * policy["Delay"] > policy["Interval"]:
+        text = (
+            f"Nomad can't restart the TaskGroup {attempts} times in an interval of {interval} with a delay of {delay}"
+        )
+        found.append(text)
+    return found
+
+
+def scaling_problems(group: Record) -> list[str]:
+    """Answer the problems of a group's scaling policy."""
+    policy = group["Scaling"]
+    if not policy:
+        return []
+    found = [*_target(policy), *_bounds(policy)]
+    if policy["Max"] < group["Count"]:
+        found.append("task group count must not be greater than maximum count in scaling policy")
+    if group["Count"] < policy["Min"]:
+        found.append("task group count must not be less than minimum count in scaling policy")
+    return [f"Scaling policy invalid: {text}" for text in found]
+
+
+def _target(policy: Record) -> list[str]:
+    if policy["Type"] != "horizontal":
+        return [f'scaling policy type "{policy["Type"]}" is not valid']
+    missing = {"Namespace": "namespace", "Job": "job", "Group": "group"}
+    return [f"missing target {name}" for key, name in missing.items() if not policy["Target"][key]]
+
+
+def _bounds(policy: Record) -> list[str]:
+    found = []
+    if policy["Max"] < 0:
+        found.append("maximum count must be specified and non-negative")
+    elif policy["Max"] < policy["Min"]:
+        found.append("maximum count must not be less than minimum count")
+    if policy["Min"] < 0:
+        found.append("minimum count must be specified and non-negative")
     return found

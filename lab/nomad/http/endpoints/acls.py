@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from lab.nomad.acl.book import POLICIES, ROLES, TOKENS
 from lab.nomad.http.decode import ListOf, Struct, decode, duration
-from lab.nomad.http.gotext import format_duration
 from lab.nomad.http.lists import by_creation, in_order, page
 from lab.nomad.model.errors import Refusal
+from lab.nomad.model.times import go_duration
 
 if TYPE_CHECKING:
     from lab.nomad.http.call import Answer, Call
@@ -51,7 +51,7 @@ _ROLE = Struct(
 
 def _shown_token(record: Record) -> dict[str, Any]:
     ttl = record["ExpirationTTL"]
-    return {**record, "ExpirationTTL": format_duration(ttl) if ttl else ""}
+    return {**record, "ExpirationTTL": go_duration(ttl) if ttl else ""}
 
 
 def _token_stub(record: Record) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
-from lab.nomad.model.errors import Refusal
+from lab.nomad.model.errors import Refusal, multierror
 from lab.nomad.model.store import Table
 
 if TYPE_CHECKING:
@@ -59,15 +58,13 @@ def _count(group: dict[str, Any], alloc: Record) -> None:
 
 def validation(call: Call, job: dict[str, Any]) -> dict[str, Any]:
     """Answer what is wrong with a job, and its warnings."""
-    answer = {"DriverConfigValidated": True, "ValidationErrors": None, "Error": "", "Warnings": ""}
-    try:
-        _, answer["Warnings"] = call.cluster.validate_job(job)
-    except Refusal as refusal:
-        several = re.match(r"\d+ errors? occurred:\n", refusal.text)
-        bullets = re.split(r"\n\t\* ", refusal.text)[1:] if several else [refusal.text]
-        answer["ValidationErrors"] = [bullet.removesuffix("\n\n") for bullet in bullets]
-        answer["Error"] = refusal.text
-    return answer
+    problems, warnings = call.cluster.validate_job(job)
+    return {
+        "DriverConfigValidated": True,
+        "ValidationErrors": problems or None,
+        "Error": multierror(problems) if problems else "",
+        "Warnings": warnings,
+    }
 
 
 def keep_submission(call: Call, job: Record, given: dict[str, Any]) -> None:

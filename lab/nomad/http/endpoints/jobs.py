@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lab.nomad.http.call import Answer
-from lab.nomad.http.decode import ListOf, MapOf, Struct
+from lab.nomad.http.decode import Kind, MapOf, Struct
 from lab.nomad.http.endpoints.job_extras import keep_submission, validation
+from lab.nomad.http.jobspec import struct
 from lab.nomad.http.lists import by_namespace, page
 from lab.nomad.model.errors import Refusal
 from lab.nomad.model.store import Table
@@ -19,78 +19,22 @@ if TYPE_CHECKING:
     from lab.nomad.http.call import Call
     from lab.nomad.model.store import Record
 
-_RESOURCES = Struct(
-    "Resources", {"CPU": "int", "Cores": "int", "MemoryMB": "int", "MemoryMaxMB": "int", "DiskMB": "int"}, open=True
-)
-_CONSTRAINT = Struct("Constraint", {"LTarget": "string", "RTarget": "string", "Operand": "string"}, open=True)
-_TASK = Struct(
-    "Task",
-    {
-        "Name": "string",
-        "Driver": "string",
-        "User": "string",
-        "Config": MapOf("any"),
-        "Constraints": ListOf(_CONSTRAINT),
-        "Env": MapOf("string"),
-        "Meta": MapOf("string"),
-        "Resources": _RESOURCES,
-        "Leader": "bool",
-        "KillSignal": "string",
-    },
-    open=True,
-)
-_GROUP = Struct(
-    "TaskGroup",
-    {
-        "Name": "string",
-        "Count": "int",
-        "Constraints": ListOf(_CONSTRAINT),
-        "Tasks": ListOf(_TASK),
-        "Meta": MapOf("string"),
-        "EphemeralDisk": Struct("EphemeralDisk", {"SizeMB": "int", "Sticky": "bool", "Migrate": "bool"}, open=True),
-        "Scaling": Struct("ScalingPolicy", {"Min": "int64", "Max": "int64", "Enabled": "bool"}, open=True),
-    },
-    open=True,
-)
-_JOB = Struct(
-    "Job",
-    {
-        "ID": "string",
-        "Name": "string",
-        "Type": "string",
-        "Namespace": "string",
-        "Region": "string",
-        "NodePool": "string",
-        "Priority": "int",
-        "AllAtOnce": "bool",
-        "Datacenters": ListOf("string"),
-        "Constraints": ListOf(_CONSTRAINT),
-        "TaskGroups": ListOf(_GROUP),
-        "Meta": MapOf("string"),
-        "Stop": "bool",
-    },
-    open=True,
-)
-"""What is held to its kind of a job; the other fields go through under the names they were sent with."""
-
+_WRITE: dict[str, Kind] = {"Namespace": "string", "Region": "string", "SecretID": "string"}
 REGISTER = Struct(
     "JobRegisterRequest",
     {
-        "Job": _JOB,
+        "Submission": struct("JobSubmission"),
+        "Job": struct("Job"),
         "EnforceIndex": "bool",
         "JobModifyIndex": "uint64",
         "PolicyOverride": "bool",
         "PreserveCounts": "bool",
         "EvalPriority": "int",
-        "Submission": "any",
-        "Namespace": "string",
-        "Region": "string",
-        "SecretID": "string",
-        "Diff": "bool",
+        **_WRITE,
     },
 )
-PLAN = replace(REGISTER, name="JobPlanRequest")
-_VALIDATE = replace(REGISTER, name="JobValidateRequest")
+PLAN = Struct("JobPlanRequest", {"Job": struct("Job"), "Diff": "bool", "PolicyOverride": "bool", **_WRITE})
+_VALIDATE = Struct("JobValidateRequest", {"Job": struct("Job"), **_WRITE})
 
 
 def jobs(call: Call) -> Answer:

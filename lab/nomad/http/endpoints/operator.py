@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from lab.nomad.http.call import Answer
 from lab.nomad.http.decode import Struct, duration
-from lab.nomad.http.gotext import format_duration, parse_uint, quote, rfc3339
+from lab.nomad.http.gotext import parse_uint, quote, rfc3339
 from lab.nomad.http.message import TEXT_TYPE
 from lab.nomad.keyrings import ROOT_KEYS
 from lab.nomad.model.errors import Refusal
 from lab.nomad.model.store import Table
+from lab.nomad.model.times import go_duration
 from lab.nomad.operators import AUTOPILOT, autopilot_default
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def autopilot(call: Call) -> Answer:
     if call.request.method == "GET":
         call.may(call.rights.read("operator"))
         record = _autopilot(call)
-        texts = {name: format_duration(record[name]) for name in ("LastContactThreshold", "ServerStabilizationTime")}
+        texts = {name: go_duration(record[name]) for name in ("LastContactThreshold", "ServerStabilizationTime")}
         return Answer({**record, **texts})
     if call.request.method != "PUT":
         raise Refusal(404, "Invalid method")
