@@ -225,7 +225,7 @@ def _forced(message: Message, listing: Listing, products: Collection[Product], n
     """The products of which a snapshot is wanted now, though none is due: none has been taken since it was asked for."""
     if message.kind is not Kind.OPERATION and message.detail.get("take") is not True:
         return set()
-    return snapshot_plan.wanted_since(listing, products, now - message.at)
+    return snapshot_plan.wanted_since(listing, products, message.at, now)
 
 
 def _accepted(message: Message) -> frozenset[Reason]:

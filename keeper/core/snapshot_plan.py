@@ -28,9 +28,10 @@ def due(
     return [product for product in products if product in forced or is_due(listing, product, interval)]
 
 
-def wanted_since(listing: Listing, products: Iterable[Product], ago: timedelta) -> set[Product]:
-    """The products of which no snapshot has been begun since somebody asked, that long ago: our clock may differ from storage's."""
-    since = listing.now - max(ago, timedelta())
+def wanted_since(listing: Listing, products: Iterable[Product], at: datetime, now: datetime) -> set[Product]:
+    """The products of which no snapshot has been begun since somebody asked `at` that time, by our clock, which says `now` and may be wrong."""
+    ahead = now - listing.now
+    since = at if abs(ahead) <= CLOCKS_AGREE else at - ahead
     newest = {product: listing.newest(product) for product in products}
     return {product for product, held in newest.items() if held is None or _begun(held) < since}
 

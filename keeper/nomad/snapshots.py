@@ -10,11 +10,12 @@ import binascii
 import json
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
 
 from keeper.core import versions
 from keeper.core.snapshots import BadSnapshot, Product, Reason
-from keeper.errors import Forbidden, Gone, Throttled, Transient, Unreachable
+from keeper.errors import Forbidden, Gone, Permanent, Throttled, Transient, Unreachable
 from keeper.nomad.failures import Call
 from keeper.snapshot_ports import Arriving, Observed
 
@@ -36,14 +37,27 @@ PIECE = 256 * 1024
 COUNTED = {
     "jobs": ("/v1/jobs", True),
     "nodes": ("/v1/nodes", False),
+    "acl_tokens": ("/v1/acl/tokens", False),
+}
+"""What is counted: a path, and whether it asks for all namespaces. Who may not see these is refused."""
+FILTERED = {
     "namespaces": ("/v1/namespaces", False),
     "node_pools": ("/v1/node/pools", False),
     "variables": ("/v1/vars", True),
-    "acl_tokens": ("/v1/acl/tokens", False),
     "acl_policies": ("/v1/acl/policies", False),
     "acl_roles": ("/v1/acl/roles", False),
 }
-"""What is counted: a path, and whether it asks for all namespaces."""
+"""Of these Nomad leaves out in silence what a token may not see: counted as a management token only, or without ACLs."""
+ACLS_OFF = "ACL support disabled"
+
+
+class Holder(Enum):
+    """Who asks."""
+
+    MANAGEMENT = auto()
+    CLIENT = auto()
+    EVERYBODY = auto()
+    """ACLs are off."""
 
 
 class NomadSnapshots:
@@ -63,15 +77,16 @@ class NomadSnapshots:
         """See the port. Counts with whichever token may; what neither may list is not counted."""
         leader = self._leader()
         version, region = self._server(leader)
-        counts: dict[str, int] = {}
-        index = 0
-        for kind, (path, everywhere) in COUNTED.items():
-            found = self._count(path, everywhere=everywhere)
-            if found is not None:
-                counts[kind], seen = found
-                index = max(index, seen)
+        found = {kind: self._count(*how) for kind, how in COUNTED.items()}
+        holder = self._holder()  # asked behind what an unknown token is refused, which has a former one used
+        if holder in {Holder.MANAGEMENT, Holder.EVERYBODY}:
+            found |= {kind: self._count(*how) for kind, how in FILTERED.items()}
+        seen = {kind: each for kind, each in found.items() if each is not None}
+        counts = {kind: total for kind, (total, _) in seen.items()}
+        index = max((index for _, index in seen.values()), default=0)
         right = right_at(version)
-        return Observed(version, region, leader, index, right, counts, too_wide=right == SAVE and self._manages())
+        too_wide = right == SAVE and holder is Holder.MANAGEMENT
+        return Observed(version, region, leader, index, right, counts, too_wide=too_wide)
 
     @contextmanager
     def archive(self) -> Generator[Arriving]:
@@ -90,10 +105,18 @@ class NomadSnapshots:
         with answer:
             yield Arriving(_pieces(answer), _announced(answer.headers.get("Digest")))
 
-    def _manages(self) -> bool:
-        """Whether the saving token is a management token, which from that version on it need not be."""
+    def _holder(self) -> "Holder":
+        """Who the saving token makes us. One that is not known is refused where it is used."""
         call = Call("read the token's own rights", "nothing")
-        return _json(self._saver.download(call, "/v1/acl/token/self", {})).get("Type") == "management"
+        try:
+            kind = _json(self._saver.download(call, "/v1/acl/token/self", {})).get("Type")
+        except (Forbidden, Gone):
+            return Holder.CLIENT
+        except Permanent as exc:
+            if ACLS_OFF in str(exc):
+                return Holder.EVERYBODY
+            raise
+        return Holder.MANAGEMENT if kind == "management" else Holder.CLIENT
 
     def _leader(self) -> str:
         try:
@@ -118,7 +141,7 @@ class NomadSnapshots:
             raise BadSnapshot(Reason.NO_LEADER, f"no member is the leader {leader}")
         return min(names, key=lambda pair: _order(pair[0]))
 
-    def _count(self, path: str, *, everywhere: bool) -> tuple[int, int] | None:
+    def _count(self, path: str, everywhere: bool) -> tuple[int, int] | None:
         for session in (self._saver, self._keeper):
             try:
                 return _listed(session, path, everywhere=everywhere)
@@ -126,6 +149,10 @@ class NomadSnapshots:
                 continue
             except Gone:  # an older server knows nothing of the kind
                 return None
+            except Permanent as exc:
+                if ACLS_OFF in str(exc):
+                    return None
+                raise
         return None
 
 

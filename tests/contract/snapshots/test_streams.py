@@ -34,6 +34,7 @@ class Server(BaseHTTPRequestHandler):
     digest = True
     slow = 0.0
     management = True
+    acls = True
     refusal = None
 
     def do_GET(self):
@@ -41,6 +42,9 @@ class Server(BaseHTTPRequestHandler):
         token = self.headers["X-Nomad-Token"]
         if path == "/v1/operator/snapshot":
             self.archive()
+            return
+        if path.startswith("/v1/acl/") and not self.acls:
+            self.answer(b"ACL support disabled", 400)
             return
         if path.startswith("/v1/acl/") and path != "/v1/acl/token/self" and not (self.management and token == SAVER):
             self.answer(b"Permission denied", 403)
@@ -226,6 +230,15 @@ def test_a_newer_server_needs_only_the_smaller_right_and_a_larger_one_is_told(se
 
 def test_with_the_smaller_right_what_it_may_not_list_is_counted_with_the_ordinary_token_or_not_at_all(server, source):
     server.version, server.management = "1.11.4", False
+
+    seen = source.observe()
+
+    assert not seen.too_wide
+    assert seen.counts == {"jobs": 2, "nodes": 2}
+
+
+def test_servers_without_acls_count_all_but_tokens_and_have_no_right_that_is_too_wide(server, source):
+    server.version, server.acls = "1.11.4", False
 
     seen = source.observe()
 

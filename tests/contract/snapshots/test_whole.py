@@ -103,6 +103,20 @@ def test_a_token_without_the_right_is_named_with_its_secret(lab, nomad):
     assert "snapshot-save" in problem
 
 
+def test_what_a_small_token_is_not_shown_is_not_counted_as_nothing(lab, nomad):
+    nomad.request("PUT", "/v1/var/app/1", {"Path": "app/1", "Items": {"k": "v"}})
+    nomad.request("PUT", "/v1/acl/policy/operator", {"Name": "operator", "Rules": 'operator { policy = "write" }'})
+    small = {"Name": "small", "Type": "client", "Policies": ["operator"]}
+    token = nomad.request("PUT", "/v1/acl/token", small)["SecretID"]
+
+    whole = lab.nomad_source(nomad).observe().counts
+    seen = lab.nomad_source(nomad, token=token).observe().counts
+
+    assert whole["variables"] >= 1
+    assert whole["acl_policies"] >= 3
+    assert seen == {kind: whole[kind] for kind in ("jobs", "nodes")}
+
+
 def test_a_timer_whose_tick_failed_fails(lab, stand_in):
     with pytest.raises(Permanent, match="right_missing"):
         tick(lab, lab.nomad_source(stand_in, token="none"), kind=Kind.TIMER)

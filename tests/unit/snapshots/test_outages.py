@@ -105,10 +105,10 @@ def test_after_days_without_the_second_account_all_that_is_kept_long_gets_its_co
     assert [held.name.stem for held in kept_long if held.name not in copied] == []
 
 
-@pytest.mark.parametrize("off", [timedelta(days=-30), timedelta(minutes=-2), timedelta(minutes=2), timedelta(days=30)])
+@pytest.mark.parametrize("off", [timedelta(days=-30), timedelta(minutes=-2), timedelta(), timedelta(days=30)])
 def test_a_wish_is_granted_once_however_wrong_our_clock_is(stage, off):
     stage.tick()
-    stage.clock.advance(3000)
+    stage.clock.advance(2000)
     stage.reading.off = off
     wish = Message(Kind.NUDGE, Controller.SNAPSHOT, "test", stage.reading.now(), "test", {"take": True})
 
