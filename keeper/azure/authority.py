@@ -3,21 +3,18 @@
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from keeper.azure.answers import in_our_words
+from keeper.azure.vault_clients import VaultClients
 from keeper.core.certificates import Authority
 from keeper.errors import Changed, Permanent
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
-    from azure.keyvault.keys import KeyClient, KeyVaultKey
+    from azure.keyvault.keys import KeyVaultKey
 
     from keeper.azure.arm import Transport
-
-PATIENT = {"retry_total": 1, "retry_status": 0}
-"""A busy vault is not waited out: the next tick is the retry."""
 
 
 class VaultAuthorities:
@@ -26,28 +23,16 @@ class VaultAuthorities:
     def __init__(
         self, vault: str, key: str, *, credential: "TokenCredential", transport: "Transport | None" = None
     ) -> None:
-        self._vault = vault
+        self._url = vault
         self._key = key
-        self._credential = credential
-        self._transport = {"transport": transport} if transport else {}
-
-    def _options(self) -> dict[str, Any]:
-        from keeper.azure.arm import within_patience  # noqa: PLC0415 -- goes with the SDKs
-
-        return {**PATIENT, "raw_request_hook": within_patience, **self._transport}
-
-    @cached_property
-    def _keys(self) -> "KeyClient":
-        from azure.keyvault.keys import KeyClient  # noqa: PLC0415 -- an SDK, loaded when first used
-
-        return KeyClient(self._vault, self._credential, **self._options())
+        self._vault = VaultClients(vault, credential, transport)
 
     def newest(self) -> str:
         """See the port."""
         from keeper.azure import certifying, signing  # noqa: PLC0415 -- loads cryptography when first used
 
         with self._words("read"):
-            return certifying.identify(signing.public_key(self._keys.get_key(self._key)))
+            return certifying.identify(signing.public_key(self._vault.keys.get_key(self._key)))
 
     def made(self) -> frozenset[str]:
         """See the port."""
@@ -59,14 +44,14 @@ class VaultAuthorities:
     def rotate(self) -> None:
         """See the port."""
         with self._words("make a new version of"):
-            self._keys.rotate_key(self._key)
+            self._vault.keys.rotate_key(self._key)
 
     def found(self, now: datetime, life: timedelta) -> Authority:
         """See the port."""
         from keeper.azure import certifying  # noqa: PLC0415 -- as above
 
         with self._words("sign with"):
-            key = self._keys.get_key(self._key)
+            key = self._vault.keys.get_key(self._key)
             ends = _no_later(now + life, key)
             with self._signing(key) as signer:
                 return certifying.make_authority(signer, now, ends)
@@ -93,29 +78,23 @@ class VaultAuthorities:
         for key in self._versions():
             if certifying.identify(signing.public_key(key)) == issuer.id:
                 return key
-        raise Permanent(f"no version of the key {self._key} in {self._vault} made the CA {issuer.id}")
+        raise Permanent(f"no version of the key {self._key} in {self._url} made the CA {issuer.id}")
 
     def _versions(self) -> "Generator[KeyVaultKey]":
         """Every version of the key, the newest first."""
-        listed = list(self._keys.list_properties_of_key_versions(self._key))
+        listed = list(self._vault.keys.list_properties_of_key_versions(self._key))
         for each in sorted(
             listed, key=lambda known: known.created_on or datetime.min.replace(tzinfo=UTC), reverse=True
         ):
-            yield self._keys.get_key(self._key, each.version)
+            yield self._vault.keys.get_key(self._key, each.version)
 
     @contextmanager
     def _signing(self, key: "KeyVaultKey") -> Generator[Any]:
-        """A key that signs in the vault; its connections are closed, but for a transport that was given and is the giver's."""
-        from azure.keyvault.keys.crypto import CryptographyClient  # noqa: PLC0415 -- an SDK, loaded when first used
-
+        """A key that signs in the vault."""
         from keeper.azure.signing import RemoteKey  # noqa: PLC0415 -- as above
 
-        client = CryptographyClient(key, self._credential, **self._options())
-        try:
+        with self._vault.using(key) as client:
             yield RemoteKey(key, client)
-        finally:
-            if not self._transport:
-                client.close()
 
     @contextmanager
     def _words(self, doing: str) -> Generator[None]:

@@ -2,24 +2,20 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from keeper.azure.answers import in_our_words
 from keeper.azure.sealing import OpenKey, fresh
+from keeper.azure.vault_clients import VaultClients
 from keeper.core.snapshots import BadSnapshot, Reason, WrappedKey
 from keeper.errors import Permanent
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
-    from azure.keyvault.keys import KeyClient
-    from azure.keyvault.keys.crypto import CryptographyClient
 
     from keeper.azure.arm import Transport
 
 ALGORITHM = "RSA-OAEP-256"
-PATIENT = {"retry_total": 1, "retry_status": 0}
-"""A busy vault is not waited out: the next tick is the retry."""
 
 
 class VaultDataKeys:
@@ -28,21 +24,8 @@ class VaultDataKeys:
     def __init__(
         self, vault: str, key: str, *, credential: "TokenCredential", transport: "Transport | None" = None
     ) -> None:
-        self._vault = vault
         self._key = key
-        self._credential = credential
-        self._transport = {"transport": transport} if transport else {}
-
-    def _options(self) -> dict[str, Any]:
-        from keeper.azure.arm import within_patience  # noqa: PLC0415 -- goes with the SDKs
-
-        return {**PATIENT, "raw_request_hook": within_patience, **self._transport}
-
-    @cached_property
-    def _keys(self) -> "KeyClient":
-        from azure.keyvault.keys import KeyClient  # noqa: PLC0415 -- an SDK, loaded when first used
-
-        return KeyClient(self._vault, self._credential, **self._options())
+        self._vault = VaultClients(vault, credential, transport)
 
     def new(self) -> OpenKey:
         """See the port. Wraps with the newest version's public part and lets Key Vault open it again.
@@ -52,8 +35,8 @@ class VaultDataKeys:
         """
         secret = fresh()
         with self._words(f"wrap a data key with {self._key}"):
-            key = self._keys.get_key(self._key)
-            with self._client(key) as client:
+            key = self._vault.keys.get_key(self._key)
+            with self._vault.using(key) as client:
                 result = client.wrap_key(_algorithm(), secret)
         whole = result.key_id or ""
         wrapped = WrappedKey(whole.rpartition("/")[0], whole.rpartition("/")[2], ALGORITHM, result.encrypted_key)
@@ -67,20 +50,8 @@ class VaultDataKeys:
 
     def _unwrap(self, wrapped: WrappedKey) -> bytes:
         whole = f"{wrapped.key}/{wrapped.version}"
-        with self._words(f"unwrap a data key with {whole}"), self._client(whole) as client:
+        with self._words(f"unwrap a data key with {whole}"), self._vault.using(whole) as client:
             return client.unwrap_key(_algorithm(wrapped.algorithm), wrapped.wrapped).key
-
-    @contextmanager
-    def _client(self, key: Any) -> "Generator[CryptographyClient]":  # noqa: ANN401 -- a key or its id, as the SDK takes them
-        """A client for one key; its connections are closed, but for a transport that was given and is the giver's."""
-        from azure.keyvault.keys.crypto import CryptographyClient  # noqa: PLC0415 -- an SDK, loaded when first used
-
-        client = CryptographyClient(key, self._credential, **self._options())
-        try:
-            yield client
-        finally:
-            if not self._transport:
-                client.close()
 
     @contextmanager
     def _words(self, doing: str) -> Generator[None]:

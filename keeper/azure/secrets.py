@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from keeper.azure.adapter import SdkAdapter
 from keeper.azure.answers import in_our_words
+from keeper.azure.vault_clients import VaultClients
 from keeper.errors import Gone
 
 if TYPE_CHECKING:
@@ -20,19 +21,7 @@ class VaultSecrets(SdkAdapter):
 
     @cached_property
     def _client(self) -> "SecretClient":
-        from azure.keyvault.secrets import SecretClient  # noqa: PLC0415 -- an SDK, loaded when first used
-
-        from keeper.azure.arm import within_patience  # noqa: PLC0415 -- goes with it
-
-        transport = {"transport": self._transport} if self._transport else {}
-        return SecretClient(
-            self._settings.vault,
-            self._credential,
-            retry_total=1,
-            retry_status=0,  # a busy vault is not waited out: the next tick is the retry
-            raw_request_hook=within_patience,
-            **transport,
-        )
+        return VaultClients(self._settings.vault, self._credential, self._transport).secrets
 
     def former(self, name: str) -> Iterator[str]:
         """The values of the enabled versions before the newest, the newest of them first. One call, and one for each value."""

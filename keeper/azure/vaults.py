@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from keeper.azure.answers import in_our_words
+from keeper.azure.vault_clients import VaultClients
 from keeper.certificate_ports import Held
 from keeper.core.certificates import Leaf
 from keeper.errors import Changed, Gone, Permanent
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
-    from azure.keyvault.certificates import CertificateClient
-    from azure.keyvault.secrets import SecretClient
 
     from keeper.azure.arm import Transport
 
@@ -26,32 +24,13 @@ class AudienceVault:
 
     def __init__(self, url: str, *, credential: "TokenCredential", transport: "Transport | None" = None) -> None:
         self._url = url
-        self._credential = credential
-        self._transport = transport
-
-    def _options(self) -> dict[str, Any]:
-        from keeper.azure.arm import within_patience  # noqa: PLC0415 -- goes with the SDKs
-
-        given = {"transport": self._transport} if self._transport else {}
-        return {"retry_total": 1, "retry_status": 0, "raw_request_hook": within_patience, **given}
-
-    @cached_property
-    def _secrets(self) -> "SecretClient":
-        from azure.keyvault.secrets import SecretClient  # noqa: PLC0415 -- an SDK, loaded when first used
-
-        return SecretClient(self._url, self._credential, **self._options())
-
-    @cached_property
-    def _certificates(self) -> "CertificateClient":
-        from azure.keyvault.certificates import CertificateClient  # noqa: PLC0415 -- an SDK, loaded when first used
-
-        return CertificateClient(self._url, self._credential, **self._options())
+        self._clients = VaultClients(url, credential, transport)
 
     def secret(self, name: str) -> Held | None:
         """See the port."""
         try:
             with in_our_words(f"read the secret {name} in {self._url}"):
-                found = self._secrets.get_secret(name)
+                found = self._clients.secrets.get_secret(name)
         except Gone:
             return None
         since = found.properties.created_on or datetime.min.replace(tzinfo=UTC)
@@ -60,7 +39,7 @@ class AudienceVault:
     def put(self, name: str, value: str, kind: str) -> None:
         """See the port."""
         with in_our_words(f"write the secret {name} in {self._url}"):
-            self._secrets.set_secret(name, value, content_type=kind)
+            self._clients.secrets.set_secret(name, value, content_type=kind)
 
     def leaf(self, name: str) -> Leaf | None:
         """See the port. Whoever reads a version that is disabled is refused: it counts as missing."""
@@ -68,7 +47,7 @@ class AudienceVault:
 
         try:
             with in_our_words(f"read the certificate {name} in {self._url}"):
-                found = self._certificates.get_certificate(name)
+                found = self._clients.certificates.get_certificate(name)
         except Gone:
             return None
         known = found.properties
@@ -108,18 +87,18 @@ class AudienceVault:
             validity_in_months=max(1, round(life / MONTH)),
         )
         with in_our_words(f"begin the certificate {name} in {self._url}"):
-            begun: Any = self._certificates.begin_create_certificate(name, policy).result()
+            begun: Any = self._clients.certificates.begin_create_certificate(name, policy).result()
         return begun.csr
 
     def _begun(self, name: str, conflict: Changed) -> bytes | None:
         """The request of a certificate that is under way, begun by a tick that was cut; without one, the conflict is another matter."""
         try:
             with in_our_words(f"read the request of the certificate {name} in {self._url}"):
-                return self._certificates.get_certificate_operation(name).csr
+                return self._clients.certificates.get_certificate_operation(name).csr
         except Gone:
             raise Permanent(str(conflict)) from conflict
 
     def merge(self, name: str, chain: Sequence[bytes]) -> None:
         """See the port."""
         with in_our_words(f"finish the certificate {name} in {self._url}"):
-            self._certificates.merge_certificate(name, list(chain))
+            self._clients.certificates.merge_certificate(name, list(chain))
