@@ -13,7 +13,7 @@ import tempfile
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import RequestsTransport
@@ -35,6 +35,7 @@ from lab.azure.tokens import Principal, Tenant
 from lab.ca import Authority
 from lab.clock import wall_clock
 from lab.keyvault.server import start as start_vault
+from lab.lifetime import Lifetime
 from lab.storage.azurite import Azurite
 from lab.storage.memory import MemoryCorridor, MemoryLeases, MemoryRecords
 from lab.storage.worm import RuleKeeper
@@ -84,8 +85,8 @@ class WallClock:
         return wall_clock() + self.ahead
 
 
-class BackupLab:
-    """A context manager that ends everything, also when starting fails half way."""
+class BackupLab(Lifetime):
+    """A vault with its key and two accounts; as a context it ends all of it, also when starting fails half way."""
 
     def __init__(self, settings: SnapshotSettings | None = None, *, copies: bool = True) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="keeper-backups-"))
@@ -99,21 +100,14 @@ class BackupLab:
         self.stack = ExitStack()
         self._copies = copies
 
-    def __enter__(self) -> Self:
-        try:
-            leaf = self.authority.issue("backups", names=["localhost"], addresses=["127.0.0.1"])
-            self.vault = self.stack.enter_context(start_vault(self.tenant, leaf, wall_clock))
-            self.key_client = KeyClient(self.vault.url, self.identity(KEEPER), transport=self.transport())
-            self.key_client.create_rsa_key(KEY, size=2048)
-            self.account = self._account("account")
-            self.second = self._account("second") if self._copies else None
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def start(self) -> None:
+        """Start the vault with its key, and the accounts."""
+        leaf = self.authority.issue("backups", names=["localhost"], addresses=["127.0.0.1"])
+        self.vault = self.stack.enter_context(start_vault(self.tenant, leaf, wall_clock))
+        self.key_client = KeyClient(self.vault.url, self.identity(KEEPER), transport=self.transport())
+        self.key_client.create_rsa_key(KEY, size=2048)
+        self.account = self._account("account")
+        self.second = self._account("second") if self._copies else None
 
     def close(self) -> None:
         """End every part and remove every file."""

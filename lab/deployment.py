@@ -17,7 +17,7 @@ import tempfile
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import requests
 
@@ -31,6 +31,7 @@ from lab.ca import Authority
 from lab.clock import wall_clock
 from lab.host.host import FunctionsHost
 from lab.keyvault.server import start as start_vault
+from lab.lifetime import Lifetime
 from lab.membership import FollowingMembership
 from lab.nomad.processes import binary
 from lab.nomad.sides import RealNomad, StandInNomad
@@ -56,7 +57,7 @@ QUICK = Pace(
 """A cloud in which a machine is up after two seconds."""
 
 
-class Deployment:
+class Deployment(Lifetime):
     """Everything together; a context manager that ends all of it, also when starting fails half way."""
 
     def __init__(
@@ -78,23 +79,8 @@ class Deployment:
         self._stack = ExitStack()
         self._watchers: list[subprocess.Popen[bytes]] = []
 
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End every part, last started first, and remove every file."""
-        self._stack.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start every part, each with what it needs of those before; returns when all answer."""
         self.authority = Authority.create(self.directory / "tls", wall_clock())
         leaf = self.authority.issue("lab", names=["localhost", "lab.vault.localhost"], addresses=["127.0.0.1"])
         self.tenant = Tenant(LAB_TENANT, wall_clock)
@@ -113,6 +99,11 @@ class Deployment:
         self.host = self._stack.enter_context(FunctionsHost(ROOT, self.settings(), port=self._port))
         if self._watch:
             self._start_watchers()
+
+    def close(self) -> None:
+        """End every part, last started first, and remove every file."""
+        self._stack.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def _nomad(self) -> RealNomad | StandInNomad:
         real = binary() if self._real else None

@@ -15,13 +15,14 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import requests
 
 from lab.ca import Authority
 from lab.clock import wall_clock
 from lab.consul.server import MANAGEMENT
+from lab.lifetime import Lifetime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ def binary() -> Path | None:
 
 
 @dataclass(slots=True)
-class ConsulProcess:
+class ConsulProcess(Lifetime):
     """A context manager: one server. `expected`: how many servers it waits for; more than one, and nobody leads."""
 
     consul: Path
@@ -46,21 +47,11 @@ class ConsulProcess:
     name: str = "consul-0"
     management: str = MANAGEMENT
     expected: int = 1
+    acls: bool = True
     port: int = 0
     directory: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="consul-")))
     ports: dict[str, int] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def url(self) -> str:
@@ -87,7 +78,7 @@ class ConsulProcess:
         if self.expected > 1:
             self._until("an answer", lambda: self.get("/v1/status/leader").ok)
         else:
-            self._until("its token", lambda: len(self.get("/v1/acl/tokens").json()) > 1)
+            self._until("its token", lambda: not self.acls or len(self.get("/v1/acl/tokens").json()) > 1)
             self._until("its own node", lambda: self.get("/v1/catalog/nodes").json())
 
     def crash(self) -> None:
@@ -128,7 +119,9 @@ class ConsulProcess:
             "bind_addr": "127.0.0.1",
             "client_addr": "127.0.0.1",
             "ports": self.ports | dict.fromkeys(OFF, -1),
-            "acl": {"enabled": True, "default_policy": "deny", "tokens": {"initial_management": self.management}},
+            "acl": {"enabled": True, "default_policy": "deny", "tokens": {"initial_management": self.management}}
+            if self.acls
+            else {},
             "tls": {
                 "defaults": {name: str(self.directory / file) for name, file in files.items()}
                 | {"verify_outgoing": True},

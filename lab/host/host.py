@@ -12,7 +12,7 @@ import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from lab.clock import wall_clock
 from lab.host.dispatch import Dispatcher
@@ -24,6 +24,7 @@ from lab.host.model import Function, HostOptions, Result, Trigger, read_function
 from lab.host.queues import QueueListener, QueueOutputs, text_call
 from lab.host.timers import TimerListener, timer_call
 from lab.http import Request, Response, Server, Tls, serve
+from lab.lifetime import Lifetime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +34,7 @@ SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
 IDLE_POLL = timedelta(milliseconds=50)
 
 
-class FunctionsHost:
+class FunctionsHost(Lifetime):
     """Hosts the app in a folder; a context manager that starts and stops it.
 
     `settings` are the app settings: they fill `%NAME%` in bindings, name the storage connections and are, beside what
@@ -67,17 +68,6 @@ class FunctionsHost:
         self._server: Server | None = None
         self._front: Front | None = None
         self._listeners: list[TimerListener | QueueListener] = []
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def start(self) -> None:
         """Start the worker, then the front, then the timers and queues; returns when all are up."""

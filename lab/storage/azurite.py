@@ -14,8 +14,9 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from lab.lifetime import Lifetime
 from lab.storage.install import HERE, install_azurite
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ START_SECONDS = 30
 STOP_SECONDS = 10
 
 
-class Azurite:
+class Azurite(Lifetime):
     """A storage account with blob, queue and table; a context manager that starts it, stops it and removes its data.
 
     `leaf` makes it speak https with that certificate and accept bearer tokens (`trust` is the CA bundle that callers
@@ -49,17 +50,6 @@ class Azurite:
         self._process: subprocess.Popen[str] | None = None
         self._output: list[str] = []
         self._listening = threading.Event()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def start(self) -> None:
         """Start and return when all three services listen; RuntimeError with Azurite's output when they do not."""
