@@ -26,6 +26,7 @@ HEADER = "X-Consul-Token"
 OWN_TOKEN = "/v1/acl/token/self"  # noqa: S105 -- a path
 NO_LEADER = "No cluster leader"
 UNKNOWN_TOKEN = "ACL not found"  # noqa: S105 -- what Consul answers
+ACLS_OFF = "ACL support disabled"
 
 
 class NoLeader(Unreachable):
@@ -84,8 +85,12 @@ class ConsulServers:
         self._known(session, lambda: self._send(session, "PUT", path, body, seconds)).close()
 
     def settle(self, session: "requests.Session") -> None:
-        """Have the session carry a token that the servers know."""
-        self.get(session, OWN_TOKEN).close()
+        """Have the session carry a token that the servers know, unless they ask for none."""
+        try:
+            self.get(session, OWN_TOKEN).close()
+        except Forbidden as exc:
+            if ACLS_OFF not in str(exc):
+                raise
 
     def _known(self, session: "requests.Session", ask: "Callable[[], requests.Response]") -> "requests.Response":
         """Ask; once more with a former token when the servers do not know this one."""

@@ -52,6 +52,8 @@ class ConsulLab:
     """Changes an archive's bytes before they are sent, for a test."""
     cut: int | None = None
     """After how many bytes of an archive the server breaks off."""
+    acls: bool = True
+    """Without, everybody may do everything."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _server: Server | None = None
 
@@ -109,6 +111,8 @@ class ConsulLab:
 
     def handle(self, request: Request) -> Response:
         """Answer one request."""
+        if not self.acls and request.path.startswith("/v1/acl/"):
+            return plain(401, "ACL support disabled")
         with self._lock:
             try:
                 return self._answer(request)
@@ -135,7 +139,7 @@ class ConsulLab:
         return self._read(request, caller) if request.method == "GET" else self._write(request, caller)
 
     def _caller(self, request: Request) -> Caller:
-        return Caller.of(self.state, request.headers.get("x-consul-token", ""))
+        return Caller.of(self.state, request.headers.get("x-consul-token", "") if self.acls else self.management)
 
     # Snapshots ------------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,8 @@ def begin(authority):
 
     def start(kind, **how):
         if kind == "stand-in":
-            return ConsulLab(authority, **({"leader": ""} if how.get("expected", 1) > 1 else {}))
+            leads = {"leader": ""} if how.get("expected", 1) > 1 else {}
+            return ConsulLab(authority, acls=how.get("acls", True), **leads)
         found = binary()
         if found is None:
             pytest.skip("no Consul binary: set CONSUL_BIN, or put consul on PATH")

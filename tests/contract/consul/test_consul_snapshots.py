@@ -200,6 +200,22 @@ def test_a_token_that_may_not_keep_the_canary_is_told_the_right(lab, consul):
             call()
 
 
+@pytest.mark.parametrize("kind", ["stand-in", "real"])
+def test_servers_without_acls_are_saved_restored_and_looked_at_all_the_same(lab, begin, kind):
+    canary = Canary("prod", wall_clock().replace(microsecond=0))
+    with begin(kind, acls=False) as consul:
+        kept = source(lab, consul, kind=ConsulCanaries)
+        kept.write(canary)
+        (manifest,) = tick(lab, consul).taken
+        kept.write(replace(canary, cluster="another"))
+
+        restore(lab, consul, opened(lab, manifest))
+        found = source(lab, consul, kind=ConsulRestore).found()
+
+    assert manifest.counts.keys() == {"nodes", "services", "sessions", "keys"}
+    assert (Canary.of(found.canary), found.counts["keys"]) == (canary, 1)
+
+
 # What only a stand-in does on demand ----------------------------------------------------------------------------------
 
 
