@@ -3,7 +3,8 @@ metadata description = 'What no type can say about the parameters. Each problem 
 
 import { RetentionDays } from 'choices.bicep'
 import { ReleaseMirror, Releases } from 'machineTypes.bicep'
-import { ClientPool, Subnets } from 'types.bicep'
+import { digits, only, ports } from 'spelling.bicep'
+import { ClientPool, Recovery, Subnets } from 'types.bicep'
 
 @description('An IPv4 address as a number.')
 func number(address string) int =>
@@ -19,11 +20,7 @@ func inside(inner string, outer string) bool =>
 
 @description('Longest prefix that Azure or the cluster can work with, by subnet.')
 func longest(subnet string) int =>
-  { bastion: 26, firewall: 26, functions: 27, gateway: 26, servers: 28, data: 27, management: 29, clients: 28 }[subnet]
-
-@description('Whether a text is digits alone.')
-func digits(text string) bool =>
-  !empty(text) && empty(filter(range(0, length(text)), index => !contains('0123456789', substring(text, index, 1))))
+  { bastion: 26, firewall: 26, functions: 27, gateway: 26, servers: 28, data: 27, management: 28, clients: 28 }[subnet]
 
 @description('Whether a text is a whole number up to the given one.')
 func upTo(text string, most int) bool => digits(text) && length(text) < 4 ? int(text) <= most : false
@@ -109,30 +106,15 @@ func poolProblems(pools ClientPool[], clients string, known string[]) string[] =
       pool =>
         'clientPools: pool ${pool.name} shares the nodePool ${pool.?nodePool ?? 'default'} with a pool of rehearsals; give it another, or rehearsals: true'
     ),
-    map(
-      filter(pools, pool => !only(pool.name, 'abcdefghijklmnopqrstuvwxyz0123456789-')),
-      pool => 'clientPools: the name ${pool.name} must be lower-case letters, digits and hyphens'
-    ),
-    map(
-      filter(pools, pool => !only(pool.?price ?? '0', '0123456789.')),
-      pool => 'clientPools: price ${pool.?price ?? ''} of pool ${pool.name} must be a decimal number such as 0.115'
-    ),
     empty(pools) ? ['clientPools must name at least one pool'] : [],
     reduce(map(pools, pool => pool.max), 0, (sum, most) => int(sum) + int(most)) > number(parseCidr(clients).broadcast) - number(parseCidr(clients).network) - 4
       ? ['subnets.clients (${clients}) is too small for the max of all clientPools together']
       : []
   )
 
-@description('Whether a text consists of the given characters alone.')
-func only(text string, characters string) bool =>
-  empty(filter(range(0, length(text)), index => !contains(characters, substring(text, index, 1))))
-
 @description('Whether a text is an IPv4 prefix that names somebody: /8 or longer.')
 func somebody(source string) bool =>
-  (address(source) || prefix(source)) && !startsWith(source, '0.') && !contains(
-    ['0', '1', '2', '3', '4', '5', '6', '7', '00', '01', '02', '03', '04', '05', '06', '07'],
-    contains(source, '/') ? last(split(source, '/')) : '32'
-  )
+  !startsWith(source, '0.') && (prefix(source) ? int(last(split(source, '/'))) > 7 : address(source))
 
 @export()
 @description('Doors that stand open to everybody, or that nobody can reach.')
@@ -161,18 +143,32 @@ func accessProblems(
       source => 'federation.servers must not be open to everybody (${source}): give IPv4 prefixes of /8 or longer'
     ),
     map(
-      filter(applicationPorts, port => empty(port) || !only(port, '0123456789-')),
+      filter(applicationPorts, port => !ports(port)),
       port => 'applicationPorts: ${port} is neither a port nor a range such as 9000-9100'
     )
   )
+
+@description('A region by its short name: West Europe is westeurope.')
+func plain(region string) string => toLower(replace(region, ' ', ''))
 
 @export()
 @description('Second regions that are the first.')
 func regionProblems(location string, copyLocation string, recovery string) string[] =>
   concat(
-    copyLocation == location ? ['copyLocation (${copyLocation}) must be another region than location'] : [],
-    recovery == location ? ['backup.recovery.location (${recovery}) must be another region than location'] : []
+    plain(copyLocation) == plain(location)
+      ? ['copyLocation (${copyLocation}) must be another region than location']
+      : [],
+    plain(recovery) == plain(location)
+      ? ['backup.recovery.location (${recovery}) must be another region than location']
+      : []
   )
+
+@export()
+@description('What Site Recovery could not start in the second region.')
+func recoveryProblems(recovery Recovery?, customerKeys string) string[] =>
+  recovery != null && customerKeys != 'Off' && empty(recovery.?diskEncryptionSetId ?? '')
+    ? ['backup.recovery.diskEncryptionSetId must be given with customerKeys: a key does not leave its region']
+    : []
 
 @description('Whether a text is an exact release: three numbers, and perhaps +ent.')
 func release(text string) bool =>
@@ -231,8 +227,7 @@ func placementProblems(placement string, zones string[]?, pools ClientPool[], di
   )
 
 @description('Whether a text consists of hexadecimal digits in upper case.')
-func upperHex(text string) bool =>
-  empty(filter(range(0, length(text)), index => !contains('0123456789ABCDEF', substring(text, index, 1))))
+func upperHex(text string) bool => only(text, '0123456789ABCDEF')
 
 @export()
 @description('What a machine would refuse about the place that releases come from.')

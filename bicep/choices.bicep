@@ -7,14 +7,19 @@ import { Backup, ClientPool, Federation, Gateway, Logs, Subnets } from 'types.bi
 @export()
 @description('The resource group of each area.')
 type Groups = {
+  @minLength(1)
   @description('Required. Subnets, guards, ways in and out, names.')
   network: string
+  @minLength(1)
   @description('Required. Machines and the keeper.')
   compute: string
+  @minLength(1)
   @description('Required. Storage accounts and backups.')
   storage: string
+  @minLength(1)
   @description('Required. Vaults and identities.')
   security: string
+  @minLength(1)
   @description('Required. Logs, alerts and the workbook.')
   monitoring: string
 }

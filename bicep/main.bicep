@@ -9,12 +9,14 @@ import {
   placementProblems
   poolProblems
   prefixProblems
+  recoveryProblems
   regionProblems
   releaseProblems
   retentionProblems
   subnetProblems
 } from 'checks.bicep'
 import { namesOf } from 'plan.bicep'
+import { nameProblems } from 'spelling.bicep'
 import { Backup, ClientPool, Federation, Gateway, Logs, Subnets } from 'types.bicep'
 
 /*** PARAMETERS: who and where ***/
@@ -44,8 +46,8 @@ param resourceGroups Groups?
 @description('Optional. Lock on what holds state: network, vaults, state, backups.')
 param lock 'None' | 'CanNotDelete' = 'CanNotDelete'
 
-@description('Optional. Name of the administrator account of every machine.')
-param adminUsername string = 'operator'
+@description('Optional. Name of the administrator account of every machine: none that Azure reserves, and no group of Ubuntu.')
+param adminUsername string = 'azureuser'
 
 /*** PARAMETERS: network ***/
 @description('Optional. Address space of the network.')
@@ -117,7 +119,7 @@ param consul ConsulChoices = { mode: 'CoLocated', mesh: false }
 param vault bool = false
 
 /*** PARAMETERS: state and secrets ***/
-@description('Optional. How copies of the state are kept.')
+@description('Optional. How copies of the state are kept: GZRS and RA-GZRS over zones too, GRS and RA-GRS where a region has none.')
 param storageRedundancy 'Standard_GZRS' | 'Standard_RAGZRS' | 'Standard_GRS' | 'Standard_RAGRS' = 'Standard_GZRS'
 
 @description('Optional. Days that the keeper keeps a snapshot of each tier; meanwhile neither it nor a line of the audit log can be changed or deleted.')
@@ -154,7 +156,7 @@ param logs Logs = { retentionDays: 90, dailyQuotaGb: -1 }
 @description('Optional. Mail addresses that alerts for people go to.')
 param alertEmails string[] = []
 
-@description('Optional. Subscribe the keeper to events. A second step: Azure refuses while the code is not published yet.')
+@description('Optional. Subscribe the keeper to events. A second step: Azure refuses while the code is not published yet, and lets one cluster of a subscription hear of its health.')
 param eventSubscriptions bool = false
 
 @description('Optional. Daily images of the servers, and Site Recovery to a second region.')
@@ -166,6 +168,7 @@ var problems = !empty(malformed)
   ? malformed
   : concat(
       subnetProblems(addressPrefix, subnets),
+      nameProblems(cluster, adminUsername, nomad, consul.?datacenter, clientPools),
       poolProblems(clientPools, subnets.clients, objectKeys(loadJsonContent('sizes.json'))),
       placementProblems(placement, zones, clientPools, serverDisk),
       accessProblems(
@@ -176,6 +179,7 @@ var problems = !empty(malformed)
         applicationPorts
       ),
       regionProblems(location, copyLocation, backup.?recovery.?location ?? ''),
+      recoveryProblems(backup.?recovery, customerKeys),
       releaseProblems(releases),
       mirrorProblems(releases.?mirror),
       retentionProblems(retentionDays),

@@ -38,7 +38,8 @@ var dedicated = members.consul.mode == 'Dedicated' ? 3 : 0
 var apiAddress = cidrHost(network.subnets.servers, 3)
 var serverAddresses = addressesOf(network.subnets.servers, 9, members.serverCount)
 var serverPeers = peersOf(house.cluster, 'server', members.serverCount, domain)
-var consulAddresses = addressesOf(network.subnets.data, 9, dedicated)
+// Azure gives private endpoints the lowest free addresses of this subnet, before any machine stands: these lie beyond them.
+var consulAddresses = addressesOf(network.subnets.data, 23, dedicated)
 var consulPeers = peersOf(house.cluster, 'consul', dedicated, domain)
 var pools = poolsOf(members.clientPools, members.zones, members.nomad.datacenter, loadJsonContent('sizes.json'))
 var corridor = { queue: 'keeper', container: 'keeper' }
@@ -101,6 +102,7 @@ module virtualNetwork 'modules/network/network.bicep' = {
     consul: members.consul.mode
     vault: members.vault
     files: state.files
+    recovery: state.backup.?recovery != null
     zones: members.zones
     domain: domain
     records: concat(
@@ -148,6 +150,7 @@ module storage 'modules/storage/storage.bicep' = {
     subnetId: virtualNetwork.outputs.subnetIds.data
     zoneIds: virtualNetwork.outputs.endpointZoneIds
     files: state.files
+    zonal: !empty(members.zones)
     copyLocation: state.copyLocation
     flows: keeper.logs.?flowLogs != null
     recovery: state.backup.?recovery != null

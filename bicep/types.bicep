@@ -103,10 +103,13 @@ type Gateway = {
   @description('Required. Host name of the workloads.')
   hostName: string
   @description('Required. Address prefixes that may call; 0.0.0.0/0 is refused.')
+  @minLength(1)
   sources: string[]
   @description('Required. Secret id of the certificate, without a version, in the Key Vault of the clients.')
   certificateSecretId: string
   @description('Required. Port that the workloads\' own router listens on, on every client.')
+  @minValue(1)
+  @maxValue(65535)
   backendPort: int
   @description('Optional. Path of its health check; / by default.')
   probePath: string?
@@ -221,6 +224,8 @@ type Recovery = {
   networkId: string
   @description('Required. Its subnet for the servers.')
   subnetName: string
+  @description('Conditional. Existing disk encryption set there, by id; required with customerKeys, since a key does not leave its region.')
+  diskEncryptionSetId: string?
 }
 
 @export()

@@ -85,5 +85,6 @@ param backup = {
     resourceGroupId: '/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-nomad-recovery'
     networkId: '/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-nomad-recovery/providers/Microsoft.Network/virtualNetworks/vnet-recovery'
     subnetName: 'servers'
+    diskEncryptionSetId: '/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-nomad-recovery/providers/Microsoft.Compute/diskEncryptionSets/des-recovery'
   }
 }

@@ -163,6 +163,79 @@ def test_it_is_refused_by_name(case):
         predict_with(("" if case == "no SSH key" else KEY) + parameters)
 
 
+CARELESS = (
+    with_subnets(management="10.0.1.0/29")
+    + """
+param cluster = 'my-nomad'
+param adminUsername = 'operator'
+param nomad = { region: 'West Europe', datacenter: 'dc1' }
+param consul = { mode: 'CoLocated', mesh: false, datacenter: 'dc.1' }
+param operatorSources = ['1.2.3.4/000']
+param applicationPorts = ['70000', '9100-9000', '9000-']
+param clientPools = [
+  { name: 'big-', min: 0, max: 1, price: '1.2.3' }
+  { name: 'all', min: 0, max: 1, nodePool: 'all', price: '' }
+  { name: 'odd', min: 0, max: 1, nodeClass: 'large ones', zones: ['1', '1'] }
+]
+param copyLocation = 'West Europe'
+param customerKeys = 'Software'
+param backup = {
+  servers: true
+  recovery: { location: 'northeurope', resourceGroupId: 'g', networkId: 'n', subnetName: 's' }
+}
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def careless() -> str:
+    with pytest.raises(Refused) as refused:
+        predict_with(KEY + CARELESS)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "cluster (my-nomad) must be letters and digits",
+        "adminUsername (operator) must be lower-case letters",
+        "nomad.region (West Europe) must be letters, digits, hyphens and underscores",
+        "consul.datacenter (dc.1) must be letters",
+        "nodeClass of odd (large ones) must be letters",
+        "nodePool of pool all must not be all",
+        "the name big- must be lower-case letters, digits and hyphens, with no hyphen at either end",
+        "price 1.2.3 of pool big- must be a decimal number",
+        "price  of pool all must be a decimal number",
+        "zones of pool odd must differ",
+        "operatorSources must not be open to everybody (1.2.3.4/000)",
+        "applicationPorts: 70000 is neither a port nor a range",
+        "applicationPorts: 9100-9000 is neither",
+        "applicationPorts: 9000- is neither",
+        "subnets.management (10.0.1.0/29) is too small: /28",
+        "copyLocation (West Europe) must be another region",
+        "backup.recovery.diskEncryptionSetId must be given with customerKeys",
+    ],
+)
+def test_what_azure_would_refuse_hours_later_is_refused_now(sentence, careless):
+    assert sentence in careless
+
+
+def test_a_gateway_without_callers_or_port_and_a_group_without_name_do_not_compile():
+    with pytest.raises(Refused) as refused:
+        predict_with(
+            KEY
+            + """param applicationGateway = {
+  hostName: 'a'
+  sources: []
+  certificateSecretId: 's'
+  backendPort: 0
+}
+param resourceGroups = { network: 'a', compute: 'b', storage: 'c', security: 'd', monitoring: '' }"""
+        )
+
+    assert [f"({line}," in str(refused.value) for line in (5, 7, 9)] == [True, True, True]
+
+
 def test_every_problem_is_told_at_once():
     with pytest.raises(Refused) as refused:
         predict_with(KEY + CASES["max below min"][0] + "\n" + CASES["zones with an availability set"][0])

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.infra.conftest import NAMES
-from tests.infra.rules import compute, identity, matrix, network, platform, storage  # noqa: F401 -- importing registers
+from tests.infra.rules import compute, identity, matrix, network, platform, reach, storage  # noqa: F401 -- importing registers
 from tests.infra.rules.registry import RULES
 from tools.infra_prediction import prediction_with
 

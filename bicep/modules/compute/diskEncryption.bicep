@@ -23,7 +23,8 @@ resource set 'Microsoft.Compute/diskEncryptionSets@2025-01-02' = {
   tags: house.tags
   identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
   properties: {
-    encryptionType: 'EncryptionAtRestWithPlatformAndCustomerKeys'
+    // As each disk says it. Encryption at host is the second layer; Azure offers none in storage for Ultra and Premium v2.
+    encryptionType: 'EncryptionAtRestWithCustomerKey'
     activeKey: { keyUrl: keyUrl, sourceVault: { id: vaultId } }
     rotationToLatestKeyVersionEnabled: true
   }

@@ -53,7 +53,8 @@ var properties resourceInput<'Microsoft.Compute/virtualMachineScaleSets@2024-11-
     orchestrationMode: pool.mode
     singlePlacementGroup: false
     platformFaultDomainCount: empty(pool.zones) && !flexible ? 5 : 1
-    zoneBalance: flexible ? null : false // keep buying when one zone is out of machines
+    // Keep buying when one zone is out of machines; Azure takes no answer where there is no choice of zones.
+    zoneBalance: flexible || length(pool.zones) < 2 ? null : false
     automaticRepairsPolicy: {
       enabled: true
       gracePeriod: 'PT45M' // longer than the worst bootstrap, which gives up after 30 minutes

@@ -19,6 +19,9 @@ param zones string[]
 @description('Required. Hosts of a mirror of releases, besides those of the makers.')
 param releaseHosts string[]
 
+@description('Required. Whether Site Recovery copies the disks of the servers to a second region.')
+param recovery bool
+
 /*** VARIABLES ***/
 var machines = [subnets.management, subnets.servers, subnets.clients, subnets.data, subnets.functions]
 
@@ -58,7 +61,7 @@ resource rules 'Microsoft.Network/firewallPolicies/ruleCollectionGroups@2024-10-
           {
             ruleType: 'ApplicationRule'
             name: 'releases-and-updates'
-            description: 'Signed releases of Nomad, Consul, Vault, CNI and Docker, and the updates of Ubuntu.'
+            description: 'Signed releases of Nomad, Consul, Vault, CNI and Docker, the updates of Ubuntu, and Entra ID login.'
             sourceAddresses: machines
             protocols: [{ protocolType: 'Https', port: 443 }, { protocolType: 'Http', port: 80 }]
             targetFqdns: union(
@@ -70,6 +73,8 @@ resource rules 'Microsoft.Network/firewallPolicies/ruleCollectionGroups@2024-10-
                 '*.docker.io'
                 '*.docker.com'
                 '*.ubuntu.com'
+                'packages.microsoft.com'
+                'pas.windows.net'
               ],
               releaseHosts
             )
@@ -88,7 +93,10 @@ resource rules 'Microsoft.Network/firewallPolicies/ruleCollectionGroups@2024-10-
             description: 'Sign-in, management, metrics and logs of Azure itself.'
             sourceAddresses: machines
             ipProtocols: ['TCP']
-            destinationAddresses: ['AzureActiveDirectory', 'AzureResourceManager', 'AzureMonitor', 'Storage']
+            destinationAddresses: concat(
+              ['AzureActiveDirectory', 'AzureResourceManager', 'AzureMonitor', 'Storage'],
+              recovery ? ['AzureSiteRecovery', 'EventHub', 'GuestAndHybridManagement'] : []
+            )
             destinationPorts: ['443']
           }
           {

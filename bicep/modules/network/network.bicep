@@ -26,6 +26,9 @@ param vault bool
 @description('Required. Whether clients mount Azure Files.')
 param files bool
 
+@description('Required. Whether Site Recovery copies the disks of the servers to a second region.')
+param recovery bool
+
 @description('Required. Zones of the region that the cluster uses; empty where there are none.')
 param zones string[]
 
@@ -90,6 +93,7 @@ module firewall 'firewall.bicep' = if (network.egress == 'AzureFirewall') {
     subnets: network.subnets
     zones: zones
     releaseHosts: releaseHosts
+    recovery: recovery
   }
 }
 

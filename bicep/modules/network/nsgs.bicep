@@ -121,7 +121,10 @@ var dataRules = concat(
     rule(
       'AllowPrivateEndpoints',
       'Tcp',
-      [subnets.servers, subnets.clients, subnets.data, subnets.management, subnets.functions],
+      concat(
+        [subnets.servers, subnets.clients, subnets.data, subnets.management, subnets.functions],
+        gatewaySources == null ? [] : [subnets.gateway] // it fetches its certificate
+      ),
       ['443'],
       'Key Vault and storage answer here, by private endpoint.'
     )

@@ -115,6 +115,7 @@ resource servers 'Microsoft.RecoveryServices/vaults/replicationFabrics/replicati
             recoveryResourceGroupId: recovery.resourceGroupId
             recoveryReplicaDiskAccountType: 'Premium_LRS'
             recoveryTargetDiskAccountType: 'Premium_LRS'
+            recoveryDiskEncryptionSetId: recovery.?diskEncryptionSetId
           }
         ]
       }

@@ -21,7 +21,7 @@ param redundancy
   | 'Standard_RAGRS'
   | 'Standard_RAGZRS'
 
-@description('Required. Parts of the account that get a private endpoint; none for an account in another region.')
+@description('Required. Parts of the account that get a private endpoint beside it; that of an account in another region is the business of the caller.')
 param parts ('blob' | 'queue' | 'table')[]
 
 @description('Required. Resource id of the data subnet.')

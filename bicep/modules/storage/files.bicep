@@ -10,6 +10,9 @@ param house House
 @description('Required. Name of the account.')
 param name string
 
+@description('Required. Whether the region has zones, over which copies are spread.')
+param zonal bool
+
 @description('Required. Resource id of the data subnet.')
 param subnetId string
 
@@ -24,7 +27,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   location: house.location
   tags: house.tags
   kind: 'FileStorage'
-  sku: { name: 'Premium_ZRS' }
+  sku: { name: zonal ? 'Premium_ZRS' : 'Premium_LRS' }
   properties: {
     allowBlobPublicAccess: false
     allowCrossTenantReplication: false

@@ -39,6 +39,9 @@ param zoneIds object
 @description('Required. Whether clients mount Azure Files.')
 param files bool
 
+@description('Required. Whether the region has zones.')
+param zonal bool
+
 @description('Required. Region of the copy account; empty for none.')
 param copyLocation string
 
@@ -209,7 +212,7 @@ module host 'account.bicep' = {
 
 module shares 'files.bicep' = if (files) {
   name: 'files'
-  params: { house: house, name: names.files, subnetId: subnetId, zoneId: zoneIds.file }
+  params: { house: house, name: names.files, zonal: zonal, subnetId: subnetId, zoneId: zoneIds.file }
 }
 
 module second 'account.bicep' = if (!empty(copyLocation)) {
@@ -225,6 +228,19 @@ module second 'account.bicep' = if (!empty(copyLocation)) {
     containers: []
     grants: []
   }
+}
+
+// The account stands in another region, its endpoint here: the keeper knows no other way to it.
+module secondEntrance '../network/privateEndpoint.bicep' = if (!empty(copyLocation)) {
+  name: 'copy-entrance'
+  params: {
+    house: house
+    serviceId: resourceId('Microsoft.Storage/storageAccounts', names.second)
+    part: 'blob'
+    subnetId: subnetId
+    zoneId: zoneIds.blob
+  }
+  dependsOn: [second]
 }
 
 module secondRecords 'copies.bicep' = if (!empty(copyLocation)) {

@@ -8,7 +8,9 @@ from typing import Any
 from tests.infra.rules.registry import rule
 from tools.infra_prediction import MACHINE, SCALE_SET, Prediction, Resource, custom_data_text
 
+BALANCER = "Microsoft.Network/loadBalancers"
 DISK = "Microsoft.Compute/disks"
+ENCRYPTION_SET = "Microsoft.Compute/diskEncryptionSets"
 AGENT = "AzureMonitorLinuxAgent"
 WORST_BOOTSTRAP_MINUTES = 30
 
@@ -25,12 +27,13 @@ def _move(world: Prediction) -> None:
 
 @rule(_move)
 def a_quorum_survives_a_zone(world: Prediction) -> Iterable[str]:
-    """Servers of a role spread so that no zone holds a majority; a data disk stands in the zone of its machine."""
+    """Servers of a role spread so that no zone holds a majority, unless one zone was chosen; a data disk stands in the zone of its machine."""
     for role in ("server", "consul"):
         machines = [m for m in world.of(MACHINE) if m["name"].split("-")[-2] == role]
         counts = Counter((m.get("zones") or ["set"])[0] for m in machines)
         in_set = all(m["properties"].get("availabilitySet") for m in machines)
-        if machines and not in_set and max(counts.values()) * 2 > len(machines):
+        chosen = world.one(BALANCER)["properties"]["frontendIPConfigurations"][0].get("zones") or []
+        if machines and not in_set and len(chosen) != 1 and max(counts.values()) * 2 > len(machines):
             yield f"a zone holds {max(counts.values())} of {len(machines)} machines of {role}"
     for machine in world.of(MACHINE):
         for attached in machine["properties"]["storageProfile"]["dataDisks"]:
@@ -69,6 +72,31 @@ def machines_are_encrypted_and_measured(world: Prediction) -> Iterable[str]:
             or disk["properties"]["publicNetworkAccess"] != "Disabled"
         ):
             yield f"{disk['name']} can be exported over a network"
+
+
+@rule(
+    lambda world: world.one(ENCRYPTION_SET)["properties"].update(
+        encryptionType="EncryptionAtRestWithPlatformAndCustomerKeys"
+    )
+)
+def disks_are_encrypted_as_their_set_says(world: Prediction) -> Iterable[str]:
+    """A disk states the kind of encryption that its set gives, and Ultra and Premium v2 disks never the double one: Azure refuses both."""
+    for disk in world.of(DISK):
+        given = disk["properties"]["encryption"]
+        by = world.by_id(given.get("diskEncryptionSetId") or "")
+        kind = by["properties"]["encryptionType"] if by else "EncryptionAtRestWithPlatformKey"
+        if given["type"] != kind:
+            yield f"{disk['name']} says {given['type']}, its set {kind}"
+        if disk["sku"]["name"] != "Premium_LRS" and kind == "EncryptionAtRestWithPlatformAndCustomerKeys":
+            yield f"{disk['name']} is {disk['sku']['name']}, which Azure cannot encrypt twice"
+
+
+@rule(lambda world: world.one(SCALE_SET, "-gpu")["properties"].update(zoneBalance=False))
+def only_pools_of_several_zones_balance_them(world: Prediction) -> Iterable[str]:
+    """Azure refuses zoneBalance for a scale set of one zone or none."""
+    for pool in world.of(SCALE_SET):
+        if len(pool.get("zones") or []) < 2 and pool["properties"].get("zoneBalance") is not None:
+            yield f"{pool['name']} balances zones that it does not have"
 
 
 @rule(lambda world: world.of(SCALE_SET)[0]["properties"]["automaticRepairsPolicy"].update(gracePeriod="PT10M"))
