@@ -132,7 +132,7 @@ def gossip_file(agent: Agent, key: str) -> File:
 def tokens_of(agent: Agent, told: Told) -> dict[str, Callable[[str], File]]:
     """Return the tokens that the agent works better with once they are there: secret's name → the file that it goes into."""
     if agent.service.name == "consul":
-        return {vaulted.CONSUL_AGENT_TOKEN: consul_config.token_file}
+        return {vaulted.CONSUL_AGENT_TOKEN: partial(consul_config.token_file, told)}
     if agent.service.name == "nomad":
         return {name: partial(file, told) for name, file in nomad_config.wanted_tokens(told)}
     return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from keepernode.knobs import ConsulMode, Peer, Role
+from keepernode.knobs import ConsulMode, Peer, Role, since
 from keepernode.machine import File
 from keepernode.places import CONSUL_CONFIG, DATA, TLS
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 CONSUL_TLS = f"{TLS}/consul/current"
 OWNER = "consul"
+DNS_TOKEN = (1, 17)
+"""The first release that has a token of its own for DNS (https://developer.hashicorp.com/consul/docs/release-notes)."""
 
 
 def runs_consul(told: Told) -> bool:
@@ -85,9 +87,11 @@ def gossip_file(key: str) -> File:
     return File(f"{CONSUL_CONFIG}/50-gossip.json", _json({"encrypt": key}), 0o600, OWNER)
 
 
-def token_file(token: str) -> File:
-    """Return the agent's own token; secret."""
-    return File(f"{CONSUL_CONFIG}/60-token.json", _json({"acl": {"tokens": {"agent": token}}}), 0o600, OWNER)
+def token_file(told: Told, token: str) -> File:
+    """Return the agent's own token, by which it also answers DNS: a nameless question would find no service; secret."""
+    uses = ["agent", "dns"] if since(told.knobs.consul_version, DNS_TOKEN) else ["agent"]
+    body = {"acl": {"tokens": dict.fromkeys(uses, token)}}
+    return File(f"{CONSUL_CONFIG}/60-token.json", _json(body), 0o600, OWNER)
 
 
 def _json(body: object) -> str:

@@ -201,3 +201,9 @@ class Told:
 
     role: Role
     knobs: Knobs
+
+
+def since(version: str, release: tuple[int, int]) -> bool:
+    """Tell whether `version` is `release` (major, minor) or later."""
+    major, minor, *_ = version.split(".")
+    return (int(major), int(minor)) >= release

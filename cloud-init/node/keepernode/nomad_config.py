@@ -11,7 +11,7 @@ from zlib import crc32
 
 from keepernode import vaulted
 from keepernode.hcl import Body, Value, render
-from keepernode.knobs import ConsulMode, Role
+from keepernode.knobs import ConsulMode, Role, since
 from keepernode.machine import ROOT, File
 from keepernode.places import CNI, DATA, FILES, NOMAD_CONFIG, TLS
 
@@ -27,12 +27,6 @@ CLIENT_INTRODUCTION = (1, 11)
 NOMAD_TLS = f"{TLS}/nomad/current"
 VAULT_NAME = "vault.service.consul"
 """The name in the certificate of HashiCorp Vault."""
-
-
-def since(version: str, release: tuple[int, int]) -> bool:
-    """Tell whether `version` is `release` (major, minor) or later."""
-    major, minor, *_ = version.split(".")
-    return (int(major), int(minor)) >= release
 
 
 def keeps_root_keys_as_files(told: Told) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keepernode.consul_config import runs_consul
-from keepernode.knobs import Role
+from keepernode.knobs import Role, since
 from keepernode.machine import File
-from keepernode.nomad_config import keeps_root_keys_as_files, owner_of, since
+from keepernode.nomad_config import keeps_root_keys_as_files, owner_of
 from keepernode.places import (
     BINARIES,
     CONSUL_CONFIG,

@@ -81,7 +81,7 @@ def real_consul(room, tmp_path):
         "data_dir": str(tmp_path / "consul-data"),
         "bind_addr": address,
         "client_addr": address,
-        "ports": {"http": -1, "https": 8501, "dns": -1, "grpc": -1, "grpc_tls": -1, "serf_wan": -1},
+        "ports": {"http": -1, "https": 8501, "dns": 8600, "grpc": -1, "grpc_tls": -1, "serf_wan": -1},
         "server": True,
         "bootstrap_expect": 1,
         "encrypt": room.value(Audience.SERVERS, "consul-gossip-key"),

@@ -1,6 +1,9 @@
 """From empty vaults to a real Consul with access control; where there is no binary it says so."""
 
 import json
+import socket
+import struct
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -58,6 +61,30 @@ def test_agents_register_themselves_and_do_nothing_else(formed):
     assert asking.ask(*agent, "PUT", "/v1/kv/x", {"a": 1})[0] == 403
     assert asking.ask(*agent, "GET", "/v1/acl/tokens")[0] == 403
     assert asking.ask(Audience.CLIENTS, "", "PUT", "/v1/catalog/register", {**NODE, "Node": "b"})[0] == 403
+
+
+def addresses_of(name, server):
+    """How many addresses Consul's DNS knows of a name (RFC 1035: a header, one question of type A)."""
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    question = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0) + labels + struct.pack(">BHH", 0, 1, 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(5)
+        asking.sendto(question, (server, 8600))
+        return struct.unpack(">6H", asking.recv(512)[:12])[3]
+
+
+def test_by_an_agents_token_its_dns_knows_services_and_without_it_none(formed):
+    room, asking = formed
+    server = urlsplit(asking.url).hostname
+    service = {**NODE, "Service": {"Service": "shop", "Port": 80}}
+    keeps = (Audience.KEEPER, "consul-snapshot-token")
+    assert asking.ask(*keeps, "PUT", "/v1/catalog/register", service)[0] == 200
+    assert addresses_of("shop.service.consul", server) == 0
+
+    token = {"Token": room.value(Audience.SERVERS, "consul-agent-token")}
+    assert asking.ask(*keeps, "PUT", "/v1/agent/token/dns", token)[0] == 200
+
+    assert addresses_of("shop.service.consul", server) == 1
 
 
 def test_nomad_registers_services_and_makes_no_tokens_on_clients(formed):

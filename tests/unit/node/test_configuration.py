@@ -6,10 +6,11 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from keepernode.consul_config import consul_files
+from keepernode.consul_config import consul_files, token_file
 from keepernode.hardening import hardening_files
 from keepernode.here import Here
-from keepernode.nomad_config import nomad_files, since, wanted_tokens
+from keepernode.knobs import since
+from keepernode.nomad_config import nomad_files, wanted_tokens
 from keepernode.problems import Misconfigured
 from keepernode.reading import parse_user_data
 from keepernode.units import DRAIN_SLACK, unit_files
@@ -80,6 +81,15 @@ def test_clients_spread_over_the_servers_that_run_vault():
     counts = Counter(re.findall(r"10\.0\.10\.\d", "".join(texts)))
     assert set(counts) == {"10.0.10.4", "10.0.10.5", "10.0.10.6"}
     assert min(counts.values()) >= 10
+
+
+@pytest.mark.parametrize(
+    ("release", "uses"), [("1.16.6", {"agent"}), ("1.17.0", {"agent", "dns"}), ("1.21.4", {"agent", "dns"})]
+)
+def test_consul_answers_dns_by_its_agents_token_where_it_knows_how(release, uses):
+    told = parse_user_data(user_data(consulVersion=release))
+
+    assert json.loads(token_file(told, "secret").text) == {"acl": {"tokens": dict.fromkeys(uses, "secret")}}
 
 
 def test_a_server_before_1_7_is_told_of_vault_only_with_the_token_that_it_needs_to_start():
