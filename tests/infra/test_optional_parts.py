@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from keeper.core.retention import CLOCKS_AGREE
 from tests.infra.rules.identity import holders
 from tools.infra_prediction import prediction_with, told
 
@@ -235,6 +236,8 @@ def test_each_product_whose_state_is_saved_has_an_alert_by_absence(predicted):
         rules = [r["properties"]["criteria"]["allOf"][0] for r in world.of("Microsoft.Insights/scheduledQueryRules")]
         ages = [each for each in rules if "snapshot.age" in each["query"]]
         assert {(each["operator"], each["threshold"]) for each in ages} == {("LessThan", 1)}
+        young = f"between (-{CLOCKS_AGREE.total_seconds()} .. 1.5 * todouble(told.interval))"  # as `snapshot_plan.is_overdue`
+        assert all(each["query"].endswith(young) for each in ages)
         return [re.findall(r'product\) == "(\w+)"', each["query"])[0] for each in ages]
 
     assert sorted(watched(predicted("production-minimal"))) == ["consul", "nomad"]

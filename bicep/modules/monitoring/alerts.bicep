@@ -111,7 +111,7 @@ var ageRules = map(products, product => {
   about: product
   severity: 1
   why: 'No snapshot of ${product} is young enough. Fires on silence too: a keeper that says nothing has no backup either.'
-  query: 'AppTraces | where Message has \'"event":"snapshot.age"\' | extend told = parse_json(Message) | where tostring(told.product) == "${product}" and todouble(told.age) < 1.5 * todouble(told.interval)'
+  query: 'AppTraces | where Message has \'"event":"snapshot.age"\' | extend told = parse_json(Message) | where tostring(told.product) == "${product}" and todouble(told.age) between (-300.0 .. 1.5 * todouble(told.interval))'
   window: 'PT3H'
   every: 'PT30M'
   when: silence
