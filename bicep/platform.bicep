@@ -98,6 +98,7 @@ module virtualNetwork 'modules/network/network.bicep' = {
     house: house
     network: network
     operatorSources: people.operatorSources
+    adminGroupId: people.adminGroupId
     releaseHosts: hostsOf([members.releases.?mirror.?url ?? '', members.releases.?mirror.?cniUrl ?? ''])
     consul: members.consul.mode
     vault: members.vault

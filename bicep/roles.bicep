@@ -13,5 +13,6 @@ var roles = {
   queueMessageSender: 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a'
   tableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
   metricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'
+  reader: 'acdd72a7-3385-48ef-bd42-f606fba81ae7'
   machineAdministratorLogin: '1c0163c0-47e6-4577-8991-ea5c82e286e4'
 }

@@ -7,7 +7,7 @@ from tests.infra.test_rules import RULES
 from tools.infra_prediction import MACHINE, SCALE_SET, prediction_with
 
 SEEDS = range(6)
-"""A prediction takes seconds; hundreds of other seeds were played when this was written."""
+"""A prediction takes seconds, so these few are played each time; `drawn` gives any number of others."""
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -106,6 +106,21 @@ def test_the_way_out_is_a_nat_gateway_unless_a_firewall_is_asked_for(predicted):
     assert predicted("everything-on").of(f"{NETWORK}natGateways") == []
 
 
+def test_whoever_may_log_in_may_also_pass_through_bastion(predicted):
+    def rights_of_people(world):
+        return sorted(
+            (does, scope.rsplit("/", 2)[-2])
+            for who, does, scope, each in holders(world)
+            if each["properties"]["principalType"] == "Group"
+        )
+
+    assert rights_of_people(predicted("everything-on")) == [
+        ("logs in to machines", "resourceGroups"),
+        ("sees", "bastionHosts"),
+    ]
+    assert rights_of_people(predicted("dev")) == []
+
+
 def test_a_jump_box_replaces_bastion_and_has_no_public_address():
     world = prediction_with(
         "jump box",

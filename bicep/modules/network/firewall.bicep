@@ -72,6 +72,7 @@ resource rules 'Microsoft.Network/firewallPolicies/ruleCollectionGroups@2024-10-
                 'download.docker.com'
                 '*.docker.io'
                 '*.docker.com'
+                'docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com' // layers, for whoever does not sign in
                 '*.ubuntu.com'
                 'packages.microsoft.com'
                 'pas.windows.net'

@@ -17,6 +17,9 @@ param releaseHosts string[]
 @description('Required. Where people sit.')
 param operatorSources string[]
 
+@description('Required. Object id of the Entra group that may log in to machines; empty for none.')
+param adminGroupId string
+
 @description('Required. Where Consul runs.')
 param consul 'CoLocated' | 'Dedicated' | 'Off'
 
@@ -99,7 +102,7 @@ module firewall 'firewall.bicep' = if (network.egress == 'AzureFirewall') {
 
 module bastion 'bastion.bicep' = if (network.access == 'Bastion') {
   name: 'bastion'
-  params: { house: house, subnetId: vnet.outputs.subnetIds.bastion, zones: zones }
+  params: { house: house, subnetId: vnet.outputs.subnetIds.bastion, zones: zones, adminGroupId: adminGroupId }
 }
 
 module dns 'dns.bicep' = {

@@ -24,6 +24,7 @@ BUILT_IN = {
     "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "writes tables",
     "3913510d-42f4-4e42-8a64-420c390055eb": "publishes metrics",
     "1c0163c0-47e6-4577-8991-ea5c82e286e4": "logs in to machines",
+    "acdd72a7-3385-48ef-bd42-f606fba81ae7": "sees",
 }
 
 # What each identity may do, and where: the end of the scope. Everything else is a violation.
@@ -97,7 +98,8 @@ def each_identity_has_just_its_rights(world: Prediction) -> Iterable[str]:
     """Every right is on the list of its identity, at the scope given there: no Owner, no Contributor, no officer."""
     for who, does, where, each in holders(world):
         if who == "somebody else":
-            known = each["properties"].get("principalType") == "Group" and does == "logs in to machines"
+            people = each["properties"].get("principalType") == "Group"
+            known = people and (does == "logs in to machines" or (does == "sees" and "/bastionHosts/bas-" in where))
             site_recovery = where.endswith(
                 tuple(r["name"] for r in world.of("Microsoft.Storage/storageAccounts") if "cache" in r["name"])
             )
