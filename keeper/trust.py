@@ -18,12 +18,20 @@ READ_RETRIES = Retry(
 """A connection that was never made is tried again; one that broke is too, but for reads only: a write may have arrived."""
 
 
+AROUND = " \t\r\n\ufeff"
+"""What files and editors put around a secret."""
+
+
 class TokenHeader(AuthBase):
-    """Puts the ACL token into each request's header, `X-Nomad-Token` or `X-Consul-Token`."""
+    """Puts the ACL token into each request's header, `X-Nomad-Token` or `X-Consul-Token`; raises `Permanent` for what is none."""
 
     def __init__(self, token: str, header: str = "X-Nomad-Token") -> None:
-        self._token = token
+        self._token = token.strip(AROUND)
         self._header = header
+        if not (self._token.isascii() and self._token.isprintable()):  # the refusal of what is below would show it
+            raise Permanent(
+                f"the secret for {header} holds more than a token: line breaks, or characters that none has"
+            )
 
     @override
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -119,11 +119,18 @@ def resume(ctx: typer.Context, reason: Reason = "", wait: Wait = 10, as_json: Js
 
 
 @op.command()
-def snapshot(
-    ctx: typer.Context, reason: Reason = "", dry_run: DryRun = False, wait: Wait = 600, as_json: Json = False
+def snapshot(  # noqa: PLR0917 -- one parameter per option
+    ctx: typer.Context,
+    accept: Annotated[list[str] | None, typer.Option(help="What to accept of it, by its reason code.")] = None,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    wait: Wait = 600,
+    as_json: Json = False,
 ) -> None:
     """Take a snapshot of each product now, due or not, as before a risky change; wait until it is verified."""
-    _operate(ctx, {"operation": "snapshot", "reason": reason, "dry_run": dry_run}, wait, as_json)
+    body: dict[str, object] = {"operation": "snapshot", "reason": reason, "dry_run": dry_run}
+    body |= {"accept": accept} if accept else {}
+    _operate(ctx, body, wait, as_json)
 
 
 @app.command()

@@ -33,7 +33,8 @@ def run(world: World, message: Message) -> snapshot.Outcome:
     elif operation.request.dry_run:
         outcome, state = snapshot.Outcome(sentence="nothing was changed: dry run"), State.SUCCEEDED
     else:
-        outcome = snapshot.run(world, message)
+        detail = {**message.detail, "accept": sorted(operation.request.accept)}
+        outcome = snapshot.run(world, replace(message, detail=detail))
         state = State.FAILED if outcome.problems else State.SUCCEEDED
     plan = plan if operation.request.dry_run else None
     ended = replace(operation.ended(state, world.clock.now(), outcome.sentence), plan=plan)

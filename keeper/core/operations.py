@@ -15,6 +15,7 @@ from keeper.core.model import Pool, PoolName
 from keeper.core.problems import FieldError
 from keeper.core.restore_requests import Restoring
 from keeper.core.restoring import Progress
+from keeper.core.snapshots import ACCEPTABLE, Reason
 
 
 class Verb(StrEnum):
@@ -62,10 +63,13 @@ class Request:
     count: int | None = None
     restoring: Restoring | None = None
     """Of a restore: what to restore and what is forced."""
+    accept: frozenset[Reason] = frozenset()
+    """Of a snapshot: what is accepted of it."""
 
     def fingerprint(self) -> str:
         """Equal for equal requests: an idempotency key may be used again only for the same one."""
         parts = [self.verb, self.reason, self.dry_run, self.pool, self.count, restore_requests.to_json(self.restoring)]
+        parts += sorted(self.accept)
         return sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -93,7 +97,7 @@ class Operation:
 
 
 LONGEST_REASON = 500
-TARGETS = ("pool", "count", *restore_requests.FIELDS)
+TARGETS = ("pool", "count", "accept", *restore_requests.FIELDS)
 FIELDS = ("operation", "reason", "dry_run", *TARGETS)
 
 
@@ -118,7 +122,10 @@ def parse_request(body: object, pools: Iterable[Pool], cluster: str = "") -> Req
             _only(verb, given, restore_requests.FIELDS)
             restoring = restore_requests.parse(given, cluster, dry_run=dry_run)
             return Request(verb, reason, dry_run, restoring=restoring)
-        case Verb.PAUSE | Verb.RESUME | Verb.SNAPSHOT:
+        case Verb.SNAPSHOT:
+            _only(verb, given, ("accept",))
+            return Request(verb, reason, dry_run, accept=_accepted(given.get("accept", [])))
+        case Verb.PAUSE | Verb.RESUME:
             _only(verb, given, ())
             return Request(verb, reason, dry_run)
 
@@ -144,6 +151,14 @@ def _only(verb: Verb, given: Mapping[str, object], fields: Sequence[str]) -> Non
     for name in TARGETS:
         if name in given and name not in fields:
             raise FieldError(name, f"nothing for {verb}", given[name])
+
+
+def _accepted(value: object) -> frozenset[Reason]:
+    words = sorted(ACCEPTABLE)
+    named = cast("list[object]", value if isinstance(value, list) else [value])
+    if any(each not in words for each in named):
+        raise FieldError("accept", "a list of " + ", ".join(words), named)
+    return frozenset(each for each in words if each in named)
 
 
 def _scale_target(given: Mapping[str, object], pools: Mapping[PoolName, Pool]) -> tuple[PoolName, int]:
@@ -218,6 +233,7 @@ def to_json(operation: Operation) -> dict[str, object]:
         "outcome": operation.outcome,
         "plan": operation.plan,
         **restore_requests.to_json(request.restoring),
+        **({"accept": sorted(request.accept)} if request.accept else {}),
         "progress": None if operation.progress is None else restore_requests.progress_to_json(operation.progress),
     }
 
@@ -232,6 +248,7 @@ def from_json(stored: Mapping[str, object]) -> Operation:
             cast("PoolName | None", stored["pool"]),
             cast("int | None", stored["count"]),
             restore_requests.from_json(stored),
+            _accepted(stored.get("accept", [])),
         )
         return Operation(
             cast("str", stored["id"]),

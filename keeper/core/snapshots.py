@@ -108,6 +108,9 @@ class Reason(StrEnum):
         return f"docs/runbooks/snapshot-{RUNBOOKS.get(self, 'damaged')}.md"
 
 
+ACCEPTABLE = frozenset({Reason.INDEX_BEHIND, Reason.SIZE_ABSURD})
+"""What a person may accept of a sound archive, by name and for one snapshot."""
+
 RUNBOOKS: Mapping[Reason, str] = {
     Reason.NO_LEADER: "no-leader",
     Reason.UNREACHABLE: "no-leader",

@@ -73,6 +73,16 @@ def test_the_exit_code_tells_how_a_snapshot_that_was_waited_for_ended(
     assert terminal.asked == [{"operation": "snapshot", "reason": "before an upgrade", "dry_run": False}]
 
 
+def test_what_is_accepted_of_a_snapshot_is_asked_for_by_its_reason(
+    terminal: Terminal, keeper: Callable[..., Result]
+) -> None:
+    keeper("op", "snapshot", "--accept", "index_behind", "--wait", "0")
+    wrong = keeper("op", "snapshot", "--accept", "anything", "--wait", "0")
+
+    assert terminal.asked[0]["accept"] == ["index_behind"]
+    assert (wrong.exit_code, "accept: expected a list of index_behind, size_absurd" in wrong.output) == (2, True)
+
+
 def test_what_goes_on_is_said_with_how_to_see_it(terminal: Terminal, keeper: Callable[..., Result]) -> None:
     terminal.ends = ["Running"] * 9
 

@@ -12,7 +12,7 @@ import pytest
 
 from keeper.core.archive import ArchiveCheck, Limits
 from keeper.core.snapshots import BadSnapshot, Reason
-from keeper.errors import Gone, Throttled
+from keeper.errors import Gone, Permanent, Throttled
 from keeper.nomad.session import NomadSession
 from keeper.nomad.snapshots import SAVE, NomadSnapshots
 from keeper.settings import NomadSettings
@@ -217,6 +217,25 @@ def test_the_leaders_version_counts_not_another_members(source):
     assert (seen.version, seen.leader, seen.index) == ("1.6.5", "10.0.0.1:4647", 77)
     assert seen.right == "management token"
     assert not seen.too_wide
+
+
+@pytest.mark.parametrize("around", ["\n", "\r\n", "\ufeff", " "])
+def test_what_an_editor_put_around_a_token_is_no_part_of_it(server, authority, around):
+    session = NomadSession(
+        NomadSettings(address=server.url), token=lambda: f"{around}{SAVER}{around}", ca=authority.certificate.read_text
+    )
+
+    assert "acl_tokens" in NomadSnapshots(session, session, saver_secret="secret").observe().counts
+
+
+@pytest.mark.parametrize("token", ["two\nlines-of-a-secret", "caf\u00e9-of-a-secret", "bell\x07-of-a-secret"])
+def test_what_is_no_token_is_said_without_being_shown(server, authority, token):
+    session = NomadSession(NomadSettings(address=server.url), token=lambda: token, ca=authority.certificate.read_text)
+
+    with pytest.raises(Permanent, match="the secret for X-Nomad-Token holds more than a token") as caught:
+        NomadSnapshots(session, session, saver_secret="secret").observe()
+
+    assert "of-a-secret" not in str(caught.value)
 
 
 def test_a_newer_server_needs_only_the_smaller_right_and_a_larger_one_is_told(server, source):

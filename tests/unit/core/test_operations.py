@@ -44,6 +44,14 @@ def test_a_scale_request_is_read_whole() -> None:
         ({"operation": "pause", "reason": "x" * 501}, "reason", "text of at most 500 characters"),
         ({"operation": "pause", "dry_run": "yes"}, "dry_run", "true or false"),
         ({"operation": "pause", "faster": True}, "faster", "one of the fields"),
+        ({"operation": "pause", "accept": []}, "accept", "nothing for pause"),
+        (
+            {"operation": "snapshot", "accept": "index_behind,size_absurd"},
+            "accept",
+            "a list of index_behind, size_absurd",
+        ),
+        ({"operation": "snapshot", "accept": ["sum_wrong"]}, "accept", "a list of index_behind, size_absurd"),
+        ({"operation": "snapshot", "accept": [["index_behind"]]}, "accept", "a list of index_behind, size_absurd"),
     ],
 )
 def test_a_wrong_field_is_named_with_what_was_expected(body: object, field: str, expected: str) -> None:
@@ -97,6 +105,18 @@ def test_an_operation_survives_its_record() -> None:
     operation = replace(scale(), plan={"reason": "steady"})
 
     assert operations.from_json(operations.to_json(operation)) == operation
+
+
+def test_what_is_accepted_of_a_snapshot_survives_its_record_and_makes_another_request() -> None:
+    plain, accepting = (
+        operations.parse_request({"operation": "snapshot", **more}, POOLS)
+        for more in ({}, {"accept": ["index_behind"]})
+    )
+    stored = Operation("op1", accepting, "ann", NOW, State.NOT_STARTED, NOW)
+
+    assert accepting.accept == {"index_behind"}
+    assert operations.from_json(operations.to_json(stored)) == stored
+    assert plain.fingerprint() != accepting.fingerprint()
 
 
 def test_a_damaged_record_is_refused_by_name() -> None:

@@ -8,22 +8,23 @@ from keeper.controllers import snapshot_operations
 from keeper.controllers.ledger import Ledger
 from keeper.core.messages import Controller, Kind, Message
 from keeper.core.operations import Operation, Request, State, Verb
+from keeper.core.snapshots import Reason
 
 
 @pytest.fixture
 def ask(stage):
     """Ask for a snapshot, deliver the message, and give back how the operation stands."""
 
-    def asked(cancel=False, **request):
+    def asked(cancel=False, name="op1", **request):
         stage.clock.advance(60)
         now, ledger = stage.clock(), Ledger(stage.records)
         made = Request(Verb.SNAPSHOT, "before an upgrade", **request)
-        ledger.save_operation(Operation("op1", made, "ann", now, State.NOT_STARTED, now), None)
-        detail = {"id": "op1", "cancel": cancel}
+        ledger.save_operation(Operation(name, made, "ann", now, State.NOT_STARTED, now), None)
+        detail = {"id": name, "cancel": cancel}
         snapshot_operations.run(
             stage.world(), Message(Kind.OPERATION, Controller.SNAPSHOT, "snapshot", now, "http", detail)
         )
-        return ledger.operation("op1")[0]
+        return ledger.operation(name)[0]
 
     return asked
 
@@ -43,6 +44,18 @@ def test_one_that_could_not_be_taken_fails_with_its_reason(stage, ask):
     done = ask()
 
     assert (done.state, "not_an_archive" in done.outcome) == (State.FAILED, True)
+
+
+def test_what_a_person_accepts_is_taken_and_nothing_else_is(stage, ask):
+    stage.tick()
+    stage.index = 10
+
+    refused = ask(accept=frozenset({Reason.SIZE_ABSURD}))
+    taken = ask(name="op2", accept=frozenset({Reason.INDEX_BEHIND}))
+
+    assert (refused.state, taken.state) == (State.FAILED, State.SUCCEEDED)
+    assert "index_behind" in refused.outcome
+    assert stage.verified()[-1].name.index < 100
 
 
 def test_one_product_without_a_snapshot_is_a_failure_though_the_other_has_one(stage, ask):
