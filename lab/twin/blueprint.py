@@ -39,6 +39,16 @@ INSTANCE = "a1b2c3d4"
 
 
 @dataclass(frozen=True, slots=True)
+class Administrator:
+    """The account that operators use on a machine."""
+
+    name: str
+    keys: str
+    """File in which its key must stand."""
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Blueprint:
     """One machine as Azure would make it. `user_data` is what the metadata service gives, base64."""
 
@@ -57,6 +67,13 @@ class Blueprint:
         """The part of the resource that a scale set and a single machine have in common."""
         properties: dict[str, Any] = self.resource["properties"]
         return properties.get("virtualMachineProfile", properties)
+
+    @property
+    def administrator(self) -> Administrator:
+        """Whom Azure tells cloud-init to make."""
+        system = self.profile["osProfile"]
+        (key,) = system["linuxConfiguration"]["ssh"]["publicKeys"]
+        return Administrator(system["adminUsername"], key["path"], key["keyData"])
 
     @property
     def short(self) -> str:

@@ -212,9 +212,13 @@ class Machine:
     def _furnish(self) -> None:
         """Lay down what Azure gives a machine at its creation, and the one override: the lab's certificate authority."""
         seed = "var/lib/cloud/seed/nocloud"
-        name = self.blueprint.host_name
+        name, administrator = self.blueprint.host_name, self.blueprint.administrator
         self._write(f"{seed}/user-data", self.blueprint.custom_data)
-        self._write(f"{seed}/meta-data", f"instance-id: {self.blueprint.name}\nlocal-hostname: {name}\n")
+        told = {"instance-id": self.blueprint.name, "local-hostname": name, "public-keys": [administrator.key]}
+        self._write(f"{seed}/meta-data", json.dumps(told))
+        # Azure's datasource names the administrator in the same way.
+        user = {"name": administrator.name, "lock_passwd": True, "groups": ["adm", "sudo"], "shell": "/bin/bash"}
+        self._write("etc/cloud/cloud.cfg.d/91-administrator.cfg", json.dumps({"system_info": {"default_user": user}}))
         self._write(
             "etc/cloud/cloud.cfg.d/90-datasource.cfg",
             "datasource_list: [NoCloud]\nnetwork: {config: disabled}\nlocale: false\n",

@@ -76,6 +76,12 @@ def becomes_member(machine: Machine, report: Report, units: tuple[str, ...]) -> 
         " ".join(failed),
         holds=done and not failed,
     )
+    administrator = machine.blueprint.administrator
+    report.check(
+        f"the administrator that the templates name exists on {machine.blueprint.short}, with its key",
+        administrator.name,
+        holds=administrator.key in machine.read(administrator.keys),
+    )
 
 
 def looks_for_certificates(machine: Machine, report: Report) -> None:
