@@ -148,6 +148,15 @@ func accessProblems(
     )
   )
 
+@export()
+@description('Servers of another region that have addresses of this one: Azure peers no networks that overlap.')
+func federationProblems(addressPrefix string, servers string[]) string[] =>
+  map(
+    filter(servers, each => prefix(each) ? overlap(each, addressPrefix) : false),
+    each =>
+      'federation.servers (${each}) must lie outside addressPrefix (${addressPrefix}): give each region addresses of its own'
+  )
+
 @description('A region by its short name: West Europe is westeurope.')
 func plain(region string) string => toLower(replace(region, ' ', ''))
 

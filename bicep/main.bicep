@@ -5,6 +5,7 @@ import { ConsulChoices, Groups, RetentionDays } from 'choices.bicep'
 import { Releases } from 'machineTypes.bicep'
 import {
   accessProblems
+  federationProblems
   mirrorProblems
   placementProblems
   poolProblems
@@ -178,6 +179,7 @@ var problems = !empty(malformed)
         federation.?servers ?? [],
         applicationPorts
       ),
+      federationProblems(addressPrefix, federation.?servers ?? []),
       regionProblems(location, copyLocation, backup.?recovery.?location ?? ''),
       recoveryProblems(backup.?recovery, customerKeys),
       releaseProblems(releases),

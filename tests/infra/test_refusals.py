@@ -178,6 +178,7 @@ param clientPools = [
   { name: 'odd', min: 0, max: 1, nodeClass: 'large ones', zones: ['1', '1'] }
 ]
 param copyLocation = 'West Europe'
+param federation = { networks: [], servers: ['10.0.10.0/24'], join: [], authoritativeRegion: 'west' }
 param customerKeys = 'Software'
 param backup = {
   servers: true
@@ -213,6 +214,7 @@ def careless() -> str:
         "applicationPorts: 9000- is neither",
         "subnets.management (10.0.1.0/29) is too small: /28",
         "copyLocation (West Europe) must be another region",
+        "federation.servers (10.0.10.0/24) must lie outside addressPrefix (10.0.0.0/16)",
         "backup.recovery.diskEncryptionSetId must be given with customerKeys",
     ],
 )
