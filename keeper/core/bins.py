@@ -1,12 +1,13 @@
 """A node, existing or to come, as a bin: what is free on it, what one allocation takes of it, and what must stay apart."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from keeper.core.asks import Ask
-from keeper.core.model import Device, Distinct, JobKey, Node, Operand, Resources, TaskGroup
-from keeper.core.places import Place, about_one_node, device_suits
+from keeper.core.model import Device, DeviceAsk, Distinct, JobKey, Node, Operand, Resources, TaskGroup
+from keeper.core.places import Place, about_one_node, take_devices
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +38,8 @@ class Size(NamedTuple):
     cores: int
     memory: int
     disk: int
+    cores_to_start: int
+    """How many cores must be free, although no more than `cores` are held then."""
 
 
 def bin_of(place: Place, node: Node | None, free: Resources) -> Bin:
@@ -50,11 +53,12 @@ def size_at(group: TaskGroup, place: Place) -> Size | None:
     """What the group takes there, or None when it asks for cores and the place has none to reserve."""
     asked = group.resources
     if asked.cores == 0:
-        return Size(asked.cpu, 0, asked.memory, asked.disk)
+        return Size(asked.cpu, 0, asked.memory, asked.disk, 0)
     if place.total.cores == 0:
         return None
-    per_core = place.total.cpu // place.total.cores
-    return Size(asked.cpu + asked.cores * per_core, asked.cores, asked.memory, asked.disk)
+    phases = group.phases or ((asked.cpu, asked.cores),)
+    cpu = max(cpu + cores * place.core_mhz for cpu, cores in phases)
+    return Size(cpu, asked.cores, asked.memory, asked.disk, max(group.cores_to_start, asked.cores))
 
 
 def is_picky(ask: Ask) -> bool:
@@ -71,11 +75,12 @@ def is_picky(ask: Ask) -> bool:
 
 def how_many(each: Bin, size: Size, most: int) -> int:
     """How many allocations of that size the bin takes by resources alone."""
+    started = size.cores_to_start - size.cores
     for free, taken in (
         (each.cpu, size.cpu),
         (each.memory, size.memory),
         (each.disk, size.disk),
-        (each.cores, size.cores),
+        (each.cores - started, size.cores),
     ):
         if taken:
             most = min(most, free // taken)
@@ -92,24 +97,30 @@ def companies(job: JobKey, group: str) -> tuple[object, object]:
     return job, (job, group)
 
 
-def properties(group: TaskGroup) -> list[tuple[str, int]]:
-    """Each property that must differ, and how many allocations may share a value."""
+class Property(NamedTuple):
+    """A property in which allocations of `whose` must differ, and how many of them may share a value."""
+
+    whose: object
+    target: str
+    limit: int
+
+
+def properties(job: JobKey, group: TaskGroup) -> list[Property]:
+    """Each property that must differ, among the whole job's allocations or the group's own."""
     return [
-        (constraint.left, int(constraint.right) if constraint.right.isdecimal() else 1)
+        Property(
+            job if constraint.of_job else (job, group.name),
+            constraint.left,
+            int(constraint.right) if constraint.right.isdecimal() else 1,
+        )
         for constraint in group.constraints
         if constraint.operand is Operand.DISTINCT_PROPERTY
     ]
 
 
-def free_devices(each: Bin, name: str) -> int:
-    """How many devices of that name are free."""
-    return sum(count for device, count in each.devices.items() if device_suits(device, name))
-
-
-def take_devices(each: Bin, name: str, count: int) -> None:
-    """Take so many devices of that name; a negative count gives them back."""
-    for device in each.devices:
-        if device_suits(device, name):
-            taken = min(each.devices[device], count) if count > 0 else count
-            each.devices[device] -= taken
-            count -= taken
+def devices_for(free: Counter[Device], asks: Sequence[DeviceAsk], most: int) -> tuple[int, Counter[Device]]:
+    """For how many allocations, `most` at most, the devices suffice, and what is left of them then."""
+    count = 0
+    while count < most and (left := take_devices(free, asks)) is not None:
+        count, free = count + 1, left
+    return count, free

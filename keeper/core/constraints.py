@@ -4,12 +4,11 @@ Operators are Nomad's (https://developer.hashicorp.com/nomad/docs/job-specificat
 kept apart from what fails: a node that was never seen may still turn out to be right.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from keeper.core import versions
+from keeper.core import numbers, patterns, versions
 from keeper.core.model import Constraint, Operand
 
 
@@ -37,6 +36,8 @@ class Known:
     """Targets that differ between places that are alike otherwise, such as the zone."""
     unseen: bool = False
     """A place that does not exist yet: nothing can be said of what will be unique to it."""
+    unique: frozenset[str] | None = None
+    """The unique targets that such a place has, whatever their values; None when not known."""
 
 
 class _Absent(Enum):
@@ -49,10 +50,12 @@ type _Value = str | _Absent
 
 
 def judge(constraint: Constraint, place: Known) -> Verdict:
-    """Whether `place` satisfies `constraint`. Distinct operands say nothing about a single place: they hold."""
-    if constraint.operand in {Operand.DISTINCT_HOSTS, Operand.DISTINCT_PROPERTY}:
+    """Whether `place` satisfies `constraint`. Distinct hosts say nothing about a single place; a distinct property must be there."""
+    if constraint.operand is Operand.DISTINCT_HOSTS:
         return Verdict.HOLDS
     left, right = _resolve(constraint.left, place), _resolve(constraint.right, place)
+    if constraint.operand is Operand.DISTINCT_PROPERTY:
+        return Verdict.FAILS if left is _Absent.ABSENT else Verdict.HOLDS
     if _Absent.UNKNOWN in {left, right}:
         return Verdict.UNKNOWN
     if _Absent.UNIQUE in {left, right}:
@@ -62,7 +65,7 @@ def judge(constraint: Constraint, place: Known) -> Verdict:
 
 def is_unique(target: str) -> bool:
     """Whether no two nodes share the value of that target, so that it can be waited for but never bought."""
-    return ".unique." in _name(target)
+    return target.startswith(("${node.unique.", "${attr.unique.", "${meta.unique."))
 
 
 def is_uncertain(target: str, place: Known) -> bool:
@@ -76,20 +79,35 @@ def value_at(target: str, place: Known) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _name(target: str) -> str:
-    return target.strip().removeprefix("${").removesuffix("}")
+NODE_TARGETS = frozenset({"node.unique.id", "node.unique.name", "node.datacenter", "node.class", "node.pool"})
+"""All that Nomad knows of a node beside its attributes and metadata; any other interpolation has no value anywhere."""
+
+
+def _name(target: str) -> str | None:
+    """What an interpolation names, or None when Nomad knows no such thing."""
+    name = target.removeprefix("${").removesuffix("}")
+    if name.startswith(("attr.", "meta.")):
+        return name
+    return name if name in NODE_TARGETS and target.endswith("}") else None
 
 
 def _resolve(target: str, place: Known) -> _Value:
-    if not target.strip().startswith("${"):
+    if not target.startswith("${"):
         return target
     name = _name(target)
+    if name is None:
+        return _Absent.ABSENT
     if name in place.values and name not in place.uncertain:
         return place.values[name]
-    if place.unseen and is_unique(target):
-        return _Absent.UNIQUE
-    known_absent = place.complete and name not in place.uncertain and not is_unique(target)
-    return _Absent.ABSENT if known_absent else _Absent.UNKNOWN
+    if is_unique(target):
+        return _unique(name, place)
+    return _Absent.ABSENT if place.complete and name not in place.uncertain else _Absent.UNKNOWN
+
+
+def _unique(name: str, place: Known) -> _Value:
+    if place.complete and place.unique is not None and name not in NODE_TARGETS and name not in place.unique:
+        return _Absent.ABSENT
+    return _Absent.UNIQUE if place.unseen else _Absent.UNKNOWN
 
 
 def _compare(operand: Operand, left: _Value, right: _Value) -> bool | None:
@@ -98,35 +116,15 @@ def _compare(operand: Operand, left: _Value, right: _Value) -> bool | None:
     if operand is Operand.IS_NOT_SET:
         return not isinstance(left, str)
     if operand is Operand.NOT_EQUAL:
-        return left != right
+        return _text(left) != _text(right)
     if not (isinstance(left, str) and isinstance(right, str)):
         return False
     return _OPERATORS[operand](left, right)
 
 
-def _ordered(test: Callable[[float], bool]) -> Callable[[str, str], bool]:
-    """Whole numbers, then decimal numbers, then text: the first reading that suits both sides decides."""
-
-    def compare(left: str, right: str) -> bool:
-        for read in (int, float):
-            try:
-                first, second = read(left), read(right)
-            except ValueError:
-                continue
-            return test((first > second) - (first < second))
-        return test((left > right) - (left < right))
-
-    return compare
-
-
-def _matches(text: str, pattern: str) -> bool | None:
-    """Nomad's patterns are Go's (https://github.com/google/re2/wiki/Syntax). What Python does not read alike is not judged."""
-    if "[:" in pattern:  # a class such as [[:alpha:]], which Python takes for a set of letters
-        return None
-    try:
-        return re.search(pattern, text, re.ASCII) is not None
-    except re.error:
-        return None
+def _text(value: _Value) -> str:
+    """What is absent is not equal to anything but the empty text."""
+    return value if isinstance(value, str) else ""
 
 
 def _members(text: str) -> set[str]:
@@ -135,11 +133,11 @@ def _members(text: str) -> set[str]:
 
 _OPERATORS: dict[Operand, Callable[[str, str], bool | None]] = {
     Operand.EQUAL: lambda left, right: left == right,
-    Operand.LESS: _ordered(lambda sign: sign < 0),
-    Operand.LESS_OR_EQUAL: _ordered(lambda sign: sign <= 0),
-    Operand.GREATER: _ordered(lambda sign: sign > 0),
-    Operand.GREATER_OR_EQUAL: _ordered(lambda sign: sign >= 0),
-    Operand.REGEXP: _matches,
+    Operand.LESS: lambda left, right: numbers.order(left, right) == -1,
+    Operand.LESS_OR_EQUAL: lambda left, right: numbers.order(left, right) in {-1, 0},
+    Operand.GREATER: lambda left, right: numbers.order(left, right) == 1,
+    Operand.GREATER_OR_EQUAL: lambda left, right: numbers.order(left, right) in {0, 1},
+    Operand.REGEXP: patterns.matches,
     Operand.VERSION: lambda text, bound: versions.satisfies(text, bound, strict=False),
     Operand.SEMVER: lambda text, bound: versions.satisfies(text, bound, strict=True),
     Operand.SET_CONTAINS: lambda have, want: _members(want) <= _members(have),

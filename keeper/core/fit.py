@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from keeper.core.asks import Ask
-from keeper.core.bins import Bin, Size, company, free_devices, how_many, is_picky, properties, size_at, take_devices
+from keeper.core.bins import Bin, Property, Size, company, devices_for, how_many, is_picky, properties, size_at
 from keeper.core.constraints import Verdict, is_unique
-from keeper.core.model import Distinct, Resources
+from keeper.core.model import Device, Distinct, Resources
 from keeper.core.places import Place, about_one_node, holds_on, property_at
 
 SMALL = 200
@@ -30,6 +30,8 @@ class Move(NamedTuple):
     ask: Ask
     size: Size
     times: int
+    devices: Counter[Device]
+    """Those that were free before."""
 
 
 class Shelf:
@@ -78,7 +80,7 @@ class Shelf:
             if picky and count:
                 count = self._how_many_apart(each, ask, count)
             if count:
-                touched.append(Move(each, ask, size, count))
+                touched.append(Move(each, ask, size, count, each.devices))
                 self._take(each, ask, size, count)
                 asked -= count
                 if not asked:
@@ -90,6 +92,7 @@ class Shelf:
     def undo(self, move: Move) -> None:
         """Take a move back; moves are taken back in reverse order."""
         self._take(move.bin, move.ask, move.size, -move.times)
+        move.bin.devices = move.devices
         self._resort([move.bin])
 
     def _how_many_apart(self, each: Bin, ask: Ask, count: int) -> int:
@@ -101,10 +104,10 @@ class Shelf:
             count = 0 if group.static_ports & each.ports else 1
         if group.distinct is not Distinct.NO:
             count = 0 if company(ask) in each.tenants else min(count, 1)
-        for device in group.devices:
-            count = min(count, free_devices(each, device.name) // max(device.count, 1))
-        for target, limit in properties(group):
-            count = min(count, limit - self.spread[self._trait(each, ask, target)])
+        if group.devices:
+            count, _ = devices_for(each.devices, group.devices, count)
+        for apart in properties(ask.spec.key, group):
+            count = min(count, apart.limit - self.spread[self._trait(each, apart)])
         return max(count, 0)
 
     def _take(self, each: Bin, ask: Ask, size: Size, count: int) -> None:
@@ -118,15 +121,15 @@ class Shelf:
         if group.distinct is not Distinct.NO:
             apart = {company(ask)}
             each.tenants = each.tenants | apart if count > 0 else each.tenants - apart
-        for device in group.devices:
-            take_devices(each, device.name, device.count * count)
-        for target, _ in properties(group):
-            self.spread[self._trait(each, ask, target)] += count
+        if group.devices and count > 0:
+            _, each.devices = devices_for(each.devices, group.devices, count)
+        for apart in properties(ask.spec.key, group):
+            self.spread[self._trait(each, apart)] += count
 
-    def _trait(self, each: Bin, ask: Ask, target: str) -> tuple[object, ...]:
-        if is_unique(target) and each.node is None:
-            return ask.key, target, self.place.name, each.key[1]
-        return ask.key, target, property_at(self.place, each.node, target)
+    def _trait(self, each: Bin, apart: Property) -> tuple[object, ...]:
+        if is_unique(apart.target) and each.node is None:
+            return apart.whose, apart.target, self.place.name, each.key[1]
+        return apart.whose, apart.target, property_at(self.place, each.node, apart.target)
 
     def _fullness(self, cpu: int, memory: int) -> float:
         """Nomad's binpack score, turned round: the less is free, the lower."""

@@ -172,7 +172,7 @@ class Market:
         size, free = size_at(ask.group, shelf.place), shelf.bins[0].free()
         if size is None:
             return Verdict.FAILS, "it has no cores to reserve"
-        exceeded = free.exceeded(Resources(size.cpu, size.cores, size.memory, size.disk))
+        exceeded = free.exceeded(Resources(size.cpu, size.cores_to_start, size.memory, size.disk))
         if exceeded:
             return Verdict.FAILS, f"asks for more {', '.join(exceeded)} than one instance has"
         return answer.verdict, answer.why

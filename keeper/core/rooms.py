@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from keeper.core.asks import AskKey
-from keeper.core.bins import Bin, bin_of, companies
+from keeper.core.bins import Bin, Property, bin_of, companies, properties
 from keeper.core.fit import Room, Shelf
 from keeper.core.load import IDLE, Loads
-from keeper.core.model import Allocation, Distinct, JobKey, Node, NodeId, Operand, PoolName, Template
+from keeper.core.model import Allocation, Distinct, JobKey, Node, NodeId, PoolName, Template
 from keeper.core.places import Place, place_of_node, place_of_template, property_at
 from keeper.core.stock import Stock
 from keeper.core.view import View
@@ -59,7 +59,10 @@ class Rooms:
         """What the node is."""
         stock = self._pool_of.get(node.id)
         owner = stock.pool.name if stock else node.name
-        alike = (owner, node.node_class, node.node_pool, node.datacenter, node.drivers, node.host_volumes, node.devices)
+        alike = (
+            *(owner, node.node_class, node.node_pool, node.datacenter, node.drivers, node.core_mhz, node.networks),
+            *(node.host_volumes, node.read_only_volumes, node.devices),
+        )
         if alike not in self._places:
             template = self.view.templates.get(stock.pool.name) if stock else None
             self._places[alike] = place_of_node(node, stock.pool if stock else None, template)
@@ -84,22 +87,21 @@ class Rooms:
 
     def _count_properties(self) -> None:
         """How many allocations already share each value of a property that must differ."""
-        targets = _properties_that_differ(self.view)
-        if not targets:
+        apart = _properties_that_differ(self.view)
+        if not apart:
             return
         for node in self.view.nodes:
             for each in self.loads.get(node.id, IDLE).work:
-                for target in targets.get((each.job, each.group), ()):
-                    value = property_at(self.place_of(node), node, target)
-                    self._spread[(each.job, each.group), target, value] += 1
+                for whose, target, _ in apart.get((each.job, each.group), ()):
+                    self._spread[whose, target, property_at(self.place_of(node), node, target)] += 1
 
 
-def _properties_that_differ(view: View) -> Mapping[AskKey, list[str]]:
+def _properties_that_differ(view: View) -> Mapping[AskKey, list[Property]]:
     return {
-        (key, group.name): targets
+        (key, group.name): found
         for key, spec in view.jobs.items()
         for group in spec.groups.values()
-        if (targets := [each.left for each in group.constraints if each.operand is Operand.DISTINCT_PROPERTY])
+        if (found := properties(key, group))
     }
 
 

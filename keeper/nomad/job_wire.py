@@ -52,6 +52,8 @@ class Volume(TypedDict):
 
     Type: str
     Source: str
+    ReadOnly: NotRequired[bool]
+    PerAlloc: NotRequired[bool]
 
 
 class TaskGroup(TypedDict):

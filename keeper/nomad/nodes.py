@@ -8,6 +8,7 @@ from keeper.core.model import (
     DrainStatus,
     InstanceName,
     LastDrain,
+    MHz,
     Node,
     NodeId,
     NodeStatus,
@@ -36,6 +37,9 @@ def to_node(stub: wire.NodeStub) -> Node:
         last_drain=_last_drain(drain) if drain else None,
         drivers=healthy_drivers(stub),
         host_volumes=frozenset(stub.get("HostVolumes") or ()),
+        read_only_volumes=read_only_volumes(stub),
+        networks=networks(stub),
+        core_mhz=core_mhz(stub),
         devices=devices(stub),
         reserved_ports=reserved_ports(stub),
     )
@@ -51,9 +55,13 @@ def to_template(node: wire.FullNode, seen: datetime) -> Template:
         node_class=node["NodeClass"],
         node_pool=node.get("NodePool") or "default",
         datacenter=node["Datacenter"],
-        attributes={key: value for key, value in attributes.items() if not key.partition(".")[2].startswith(UNIQUE)},
+        attributes={key: value for key, value in attributes.items() if not _is_unique(key)},
+        unique=frozenset(filter(_is_unique, attributes)),
         drivers=healthy_drivers(node),
         host_volumes=frozenset(node.get("HostVolumes") or ()),
+        read_only_volumes=read_only_volumes(node),
+        networks=networks(node),
+        core_mhz=core_mhz(node),
         devices=devices(node),
         seen=seen,
     )
@@ -75,7 +83,43 @@ def allocatable(node: wire.NodeStub) -> Resources:
 
 def healthy_drivers(node: wire.NodeStub) -> frozenset[str]:
     """Name the drivers that can start tasks now. Some unhealthy ones are listed too: the list says what was looked for."""
-    return frozenset(name for name, driver in (node["Drivers"] or {}).items() if driver["Healthy"])
+    return frozenset(
+        name for name, driver in (node["Drivers"] or {}).items() if driver["Healthy"] and driver["Detected"]
+    )
+
+
+def read_only_volumes(node: wire.NodeStub) -> frozenset[str]:
+    """Name the host volumes that nobody may write to."""
+    return frozenset(name for name, volume in (node.get("HostVolumes") or {}).items() if volume["ReadOnly"])
+
+
+def networks(node: wire.NodeStub) -> frozenset[str]:
+    """Say what networks there are, in the words of `keeper.nomad.jobspec`."""
+    has = node["NodeResources"]
+    modes = {mode_of(network.get("Mode")) for network in has.get("Networks") or ()}
+    aliases = {host_network(a["Alias"]) for net in has.get("NodeNetworks") or () for a in net.get("Addresses") or ()}
+    return frozenset(modes | aliases)
+
+
+def mode_of(mode: str | None) -> str:
+    """A network's mode, the host's own unless another one is named."""
+    return f"mode {mode or 'host'}"
+
+
+def host_network(name: str) -> str:
+    """A host network by its name."""
+    return f"host network {name}"
+
+
+def core_mhz(node: wire.NodeStub) -> MHz:
+    """What one core takes with it: its share of the whole machine, reserved parts included."""
+    cpu = node["NodeResources"]["Cpu"]
+    cores = cpu.get("TotalCpuCores") or 0
+    return cpu["CpuShares"] // cores if cores else 0
+
+
+def _is_unique(key: str) -> bool:
+    return key.partition(".")[2].startswith(UNIQUE)
 
 
 def devices(node: wire.NodeStub) -> tuple[Device, ...]:

@@ -25,6 +25,19 @@ NOTHING = Size(0, 0, 0)
 
 def at_once(tasks: Iterable[tuple[Size, wire.Lifecycle | None]], disk: MiB) -> Resources:
     """The most that the tasks hold together at any time, with the disk they share."""
+    main, prestart, poststop, sidecars = _phases(tasks)
+    cpu, cores, memory = _sum(sidecars, Size(*map(max, zip(main, prestart, poststop, strict=True))))
+    return Resources(cpu, cores, memory, disk)
+
+
+def phases(tasks: Iterable[tuple[Size, wire.Lifecycle | None]]) -> tuple[tuple[MHz, int], ...]:
+    """The MHz and the cores that are held together in each phase, or nothing when there are no cores."""
+    *turns, sidecars = _phases(tasks)
+    held = [_sum(sidecars, turn) for turn in turns]
+    return tuple(dict.fromkeys((each.cpu, each.cores) for each in held)) if any(each.cores for each in held) else ()
+
+
+def _phases(tasks: Iterable[tuple[Size, wire.Lifecycle | None]]) -> tuple[Size, Size, Size, Size]:
     main = prestart = poststop = sidecars = NOTHING
     for size, lifecycle in tasks:
         match lifecycle:
@@ -36,8 +49,7 @@ def at_once(tasks: Iterable[tuple[Size, wire.Lifecycle | None]], disk: MiB) -> R
                 poststop = _sum(poststop, size)
             case _:
                 main = _sum(main, size)
-    cpu, cores, memory = _sum(sidecars, Size(*map(max, zip(main, prestart, poststop, strict=True))))
-    return Resources(cpu, cores, memory, disk)
+    return main, prestart, poststop, sidecars
 
 
 def _sum(one: Size, other: Size) -> Size:

@@ -12,6 +12,7 @@ class NodeCpu(TypedDict):
     """`ReservableCpuCores` is null where cores cannot be reserved."""
 
     CpuShares: int
+    TotalCpuCores: NotRequired[int]
     ReservableCpuCores: NotRequired[list[int] | None]
 
 
@@ -33,10 +34,42 @@ class Port(TypedDict):
     Value: int
 
 
-class Network(TypedDict):
-    """Static ports only; dynamic ones stand in `DynamicPorts`."""
+class NamedPort(Port):
+    """A port as a job asks for it, maybe of a host network by name."""
 
-    ReservedPorts: NotRequired[list[Port] | None]
+    HostNetwork: NotRequired[str]
+
+
+class Network(TypedDict):
+    """Of a job or an allocation. `Mode` is empty for the host's network."""
+
+    Mode: NotRequired[str]
+    ReservedPorts: NotRequired[list[NamedPort] | None]
+    DynamicPorts: NotRequired[list[NamedPort] | None]
+
+
+class NodeMode(TypedDict):
+    """A network of a node by its mode."""
+
+    Mode: NotRequired[str]
+
+
+class HostAddress(TypedDict):
+    """`Alias` is the name of the host network."""
+
+    Alias: str
+
+
+class NodeNetwork(TypedDict):
+    """The addresses of one interface."""
+
+    Addresses: NotRequired[list[HostAddress] | None]
+
+
+class HostVolume(TypedDict):
+    """A host volume of a node."""
+
+    ReadOnly: bool
 
 
 class DeviceInstance(TypedDict):
@@ -61,6 +94,8 @@ class NodeResources(TypedDict):
     Memory: Memory
     Disk: Disk
     Devices: NotRequired[list[NodeDevice] | None]
+    Networks: NotRequired[list[NodeMode] | None]
+    NodeNetworks: NotRequired[list[NodeNetwork] | None]
 
 
 class ReservedCpu(TypedDict):
@@ -88,6 +123,7 @@ class ReservedResources(TypedDict):
 class Driver(TypedDict):
     """A task driver of a node."""
 
+    Detected: bool
     Healthy: bool
 
 
@@ -112,7 +148,7 @@ class NodeStub(TypedDict):
     NodePool: NotRequired[str]
     Datacenter: str
     Drivers: dict[str, Driver] | None
-    HostVolumes: NotRequired[dict[str, object] | None]
+    HostVolumes: NotRequired[dict[str, HostVolume] | None]
     LastDrain: NotRequired[PastDrain | None]
     NodeResources: NodeResources
     ReservedResources: NotRequired[ReservedResources | None]
@@ -132,11 +168,21 @@ class AllocatedCpu(TypedDict):
     ReservedCores: NotRequired[list[int] | None]
 
 
+class AllocatedDevice(TypedDict):
+    """Devices of one group that a task was given."""
+
+    Vendor: str
+    Type: str
+    Name: str
+    DeviceIDs: list[str] | None
+
+
 class AllocatedTask(TypedDict):
     """What one task of an allocation was given."""
 
     Cpu: AllocatedCpu
     Memory: Memory
+    Devices: NotRequired[list[AllocatedDevice] | None]
     Networks: NotRequired[list[Network] | None]
 
 

@@ -8,6 +8,7 @@ from keeper.core.model import (
     BlockedEvaluation,
     ClientStatus,
     Desired,
+    Device,
     JobKey,
     JobKind,
     JobStub,
@@ -28,6 +29,7 @@ ENDED_DEPLOYMENTS = frozenset({"successful", "failed", "cancelled"})
 def to_allocation(stub: wire.AllocationStub) -> Allocation:
     """Translate one allocation of the list. A client status that is not known counts as one that may still run."""
     given = stub["AllocatedResources"]
+    devices = [each for task in given["Tasks"].values() for each in task.get("Devices") or ()]
     return Allocation(
         id=stub["ID"],
         job=JobKey(stub["Namespace"], stub["JobID"]),
@@ -38,6 +40,7 @@ def to_allocation(stub: wire.AllocationStub) -> Allocation:
         client=CLIENT_STATUSES.get(stub["ClientStatus"], ClientStatus.UNKNOWN),
         resources=_given(given),
         static_ports=_static_ports(given),
+        devices=tuple(Device(d["Vendor"], d["Type"], d["Name"], len(d["DeviceIDs"] or ())) for d in devices),
     )
 
 

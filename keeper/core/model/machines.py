@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from keeper.core.model.nodes import Device
-from keeper.core.model.units import InstanceName, PoolName, Price, Resources
+from keeper.core.model.units import InstanceName, MHz, PoolName, Price, Resources
 
 
 class Mode(StrEnum):
@@ -123,6 +123,13 @@ class Template:
     seen: datetime | None = None
     overhead: Resources = Resources()
     """What system work takes on each node of the pool, as last seen."""
+    read_only_volumes: frozenset[str] = frozenset()
+    networks: frozenset[str] | None = None
+    """As of `Node`; None when not known."""
+    core_mhz: MHz = 0
+    """As of `Node`."""
+    unique: frozenset[str] | None = None
+    """The unique `attr.*` and `meta.*` keys that each node has, whose values nobody knows before; None when not known."""
 
 
 def instance_is_of(scale_set: str, name: str) -> bool:

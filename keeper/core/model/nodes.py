@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from keeper.core.model.units import InstanceName, NodeId, Resources
+from keeper.core.model.units import InstanceName, MHz, NodeId, Resources
 
 
 class NodeStatus(StrEnum):
@@ -79,6 +79,12 @@ class Node:
     drivers: frozenset[str] = frozenset()
     """Healthy drivers only."""
     host_volumes: frozenset[str] = frozenset()
+    read_only_volumes: frozenset[str] = frozenset()
+    """Those of the host volumes that nobody may write to."""
+    networks: frozenset[str] = frozenset()
+    """What it offers, in the words of `TaskGroup.networks`."""
+    core_mhz: MHz = 0
+    """What a reserved core takes of the CPU; 0 when not told, then it is an equal share of what work may use."""
     devices: tuple[Device, ...] = ()
     reserved_ports: frozenset[int] = frozenset()
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum, StrEnum
 
 from keeper.core.model.nodes import Device
-from keeper.core.model.units import JobKey, JobKind, NodeId, Resources
+from keeper.core.model.units import JobKey, JobKind, MHz, NodeId, Resources
 
 
 class Desired(StrEnum):
@@ -78,6 +78,8 @@ class Constraint:
     left: str
     operand: Operand
     right: str
+    of_job: bool = False
+    """Written in the job itself: a property that must differ then differs among all of its groups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class TaskGroup:
 
     name: str
     resources: Resources
+    """The most that it holds at any time."""
     count: int = 1
     static_ports: frozenset[int] = frozenset()
     devices: tuple[DeviceAsk, ...] = ()
@@ -111,8 +114,18 @@ class TaskGroup:
     distinct: Distinct = Distinct.NO
     drivers: frozenset[str] = frozenset()
     host_volumes: frozenset[str] = frozenset()
+    written_volumes: frozenset[str] = frozenset()
+    """Those host volumes that it wants to write to."""
+    volumes_of_one: frozenset[str] = frozenset()
+    """Host volumes of which each allocation has one of its own: `data` stands for `data[0]`, `data[1]` and so on."""
+    networks: frozenset[str] = frozenset()
+    """What a node must offer: `mode bridge`, `host network inner`."""
     csi_volumes: frozenset[str] = frozenset()
     sticky_disk: bool = False
+    phases: tuple[tuple[MHz, int], ...] = ()
+    """The MHz and the cores held at the same time, for each phase of its tasks; empty when no task asks for cores."""
+    cores_to_start: int = 0
+    """Cores of all phases together: Nomad sets them aside apart from one another, although not all are held at once."""
 
 
 @dataclass(frozen=True, slots=True)

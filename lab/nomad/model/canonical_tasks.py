@@ -64,7 +64,7 @@ def blocks(task: Record, names: tuple[Record, Record], vault_namespace: str) -> 
         "ScalingPolicies": [_policy(one, task, names) for one in task.get("ScalingPolicies") or ()] or None,
         "Templates": [_template(one) for one in task.get("Templates") or ()] or None,
         "Vault": _vault(task.get("Vault"), vault_namespace),
-        "VolumeMounts": mounts or ([] if task.get("VolumeMounts") else None),
+        "VolumeMounts": mounts or None,
     }
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from lab.nomad.model.versions import satisfies
+from keeper.core import numbers, patterns, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,31 +66,16 @@ def escapes(constraint: Record) -> bool:
     return any(constraint[side].startswith(unique) for side in ("LTarget", "RTarget"))
 
 
-def _ordered(left: str, right: str) -> tuple[float, float] | tuple[str, str]:
-    for kind in (int, float):
-        try:
-            return kind(left), kind(right)
-        except ValueError:
-            continue
-    return left, right
+def _order(test: Callable[[int], bool]) -> Callable[[str, str], bool]:
+    def check(left: str, right: str) -> bool:
+        order = numbers.order(left, right)
+        return order is not None and test(order)
+
+    return check
 
 
-def _below(left: str, right: str) -> bool:
-    a, b = _ordered(left, right)
-    return a < b  # type: ignore[operator]  # both are of one kind
-
-
-def _regexp(left: str, right: str) -> bool:
-    pattern = _compiled(right)
-    return pattern is not None and pattern.search(left) is not None
-
-
-@lru_cache(maxsize=1024)
-def _compiled(text: str) -> re.Pattern[str] | None:
-    try:
-        return re.compile(text)
-    except re.error:
-        return None
+def _version(*, strict: bool) -> Callable[[str, str], bool]:
+    return lambda left, right: versions.satisfies(left, right, strict=strict) is True
 
 
 def _members(text: str) -> set[str]:
@@ -107,13 +90,13 @@ _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "=": _equal,
     "==": _equal,
     "is": _equal,
-    "<": _below,
-    ">": lambda left, right: _below(right, left),
-    "<=": lambda left, right: not _below(right, left),
-    ">=": lambda left, right: not _below(left, right),
-    "version": satisfies,
-    "semver": lambda left, right: satisfies(left, right, strict=True),
-    "regexp": _regexp,
+    "<": _order(lambda order: order < 0),
+    ">": _order(lambda order: order > 0),
+    "<=": _order(lambda order: order <= 0),
+    ">=": _order(lambda order: order >= 0),
+    "version": _version(strict=False),
+    "semver": _version(strict=True),
+    "regexp": lambda left, right: patterns.matches(left, right) is True,
     "set_contains": lambda left, right: _members(right) <= _members(left),
     "set_contains_all": lambda left, right: _members(right) <= _members(left),
     "set_contains_any": lambda left, right: bool(_members(right) & _members(left)),

@@ -32,7 +32,7 @@ def primitive(record: Record | None, *, without: Iterable[str] = ()) -> Flat:
     """Answer an object's own fields: text, numbers, booleans, and maps of these; no lists, no objects below."""
     flat: Flat = {}
     for key, value in (record or {}).items():
-        if key in _MAPS:
+        if key in _MAPS and not isinstance(value, bool):
             flat |= {f"{key}[{name}]": text(v) for name, v in (value or {}).items()}
         elif value is not None and not isinstance(value, (dict, list)):
             flat[key] = text(value)

@@ -146,8 +146,14 @@ def _network_problem(node: Record, network: Record | None) -> str | None:
     return None
 
 
+_FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
+"""As Go reads it; any other word keeps the constraint."""
+
+
 def _distinct_hosts(constraints: list[Record] | None) -> bool:
-    return any(c["Operand"] == "distinct_hosts" and c["RTarget"].lower() != "false" for c in constraints or ())
+    """Of several constraints the first decides."""
+    asked = (each["RTarget"] for each in constraints or () if each["Operand"] == "distinct_hosts")
+    return next(asked, "false") not in _FALSE
 
 
 def _distinct_properties(constraints: list[Record] | None) -> list[Record]:

@@ -39,7 +39,8 @@ def _resource_parts(old: Record, new: Record) -> list[Record]:
 
 def networks(old: list[Record] | None, new: list[Record] | None) -> list[Record]:
     """Answer the differences of networks: each is there or not."""
-    before, after = old or [], new or []
+    # A network without a host name is told without one, but compared as having an empty one.
+    before, after = ([{"Hostname": "", **net} for net in side or ()] for side in (old, new))
     hidden = ("Device", "CIDR", "IP")
     found = [one for net in before if net not in after for one in whole("Network", net, None, _ports, hidden)]
     found += [one for net in after if net not in before for one in whole("Network", None, net, _ports, hidden)]

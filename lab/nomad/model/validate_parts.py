@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from keeper.core.patterns import Unlike, translated
 from lab.nomad.model.errors import multierror
 
 if TYPE_CHECKING:
@@ -118,7 +119,9 @@ def _count(right: str) -> list[str]:
 
 def _regexp(text: str) -> list[str]:
     try:
-        re.compile(text)
+        re.compile("".join(translated(text)))
+    except Unlike:
+        return []
     except re.error as exc:
         if "missing )" in str(exc):
             return [f"Regular expression failed to compile: error parsing regexp: missing closing ): `{text}`"]

@@ -44,6 +44,8 @@ def _update_times(update: Record) -> list[str]:
     if progress and deadline >= progress:
         texts = go_duration(deadline), go_duration(progress)
         found.append(f"Healthy deadline must be less than progress deadline: {texts[0]} > {texts[1]}")
+    if update["Stagger"] <= 0:
+        found.append(f"Stagger must be greater than zero: {go_duration(update['Stagger'])}")
     return found
 
 

@@ -65,8 +65,8 @@ def group_service_problems(group: Record) -> list[str]:
     for number, service in enumerate(group["Services"] or ()):
         found += _of_group(number, service, names)
     if twice:
-        shown = ", ".join(f"{owner}->{name}{f':{port}' if port else ''}" for owner, name, port in dict.fromkeys(twice))
-        found.append(f"Services are not unique: {shown}")
+        shown = " ".join(f"{owner}->{name}{f':{port}' if port else ''}" for owner, name, port in dict.fromkeys(twice))
+        found.append(f"Services are not unique: [{shown}]")
     if len(providers) > 1:
         found.append("Multiple service providers used: task group services must use the same provider")
     return found
